@@ -1,0 +1,131 @@
+/* apply.h: the contract between the engine and the code that turns ordered operations into the view.
+ *
+ * An apply function is called once per atomic batch of one writer, in the one order that all peers agree on.
+ * It reads and writes the view, and manages writers, through the calls below. It is run again, for the same
+ * batch, whenever the order in front of it changes: so what it does may depend on nothing but the nodes, the
+ * view and the host values below. No clock, no randomness, no memory of earlier calls, no order of a hash
+ * table, no pointer value, no locale.
+ *
+ * Files      apply.c the calls; json.c strict decoding, canonical and ECMAScript encoding; kv.c the built-in
+ * policy Invariant  a failed call poisons the run: whatever the function then returns is discarded and the
+ * batch runs again To change  what a policy does: its file; what C callbacks, Lua and policies share: apply.c
+ */
+#ifndef APPLY_H
+#define APPLY_H
+
+#include "hypercore/ab.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct autobee_apply_s autobee_apply_t; /* valid during one call of an apply function */
+typedef struct autobee_apply_cursor_s autobee_apply_cursor_t;
+
+typedef struct { /* all borrowed until apply returns */
+  ab_key_t writer;
+  uint64_t length;       /* of the writer's log with this node; (writer, length) names it */
+  ab_slice_t value;      /* never empty: null and empty nodes are not shown */
+  uint64_t timestamp_ms; /* as the writer stamped it */
+  uint64_t weight;
+  bool optimistic;
+} autobee_node_t;
+
+/**
+ * Apply one batch; `count` may be 0 (an acknowledgement).
+ *
+ * Returns 0: applied. AB_EREJECTED: refused; must be the same on every peer. Anything else: halted for a
+ * local reason; nothing is recorded and the batch is tried again. autobee_apply_reject sets a message for the
+ * second.
+ */
+typedef int (*autobee_apply_fn
+)(autobee_apply_t *apply, const autobee_node_t *nodes, size_t count, void *data);
+
+/** The value of `key` in the view, this run's writes included; borrowed until the next call. AB_ENOTFOUND
+ * means proved absent. Anything else poisons the run. */
+AB_API int
+autobee_apply_get (autobee_apply_t *apply, ab_slice_t key, ab_slice_t *value);
+AB_API int
+autobee_apply_put (autobee_apply_t *apply, ab_slice_t key, ab_slice_t value);
+AB_API int
+autobee_apply_del (autobee_apply_t *apply, ab_slice_t key);
+/** End the block of writes here; implied at return. Contents do not depend on where blocks end, their bytes
+ * do. */
+AB_API int
+autobee_apply_flush (autobee_apply_t *apply);
+/** Name reads that will follow, so that a cold view misses once instead of once per read. */
+AB_API int
+autobee_apply_prefetch (autobee_apply_t *apply, const ab_slice_t *keys, size_t count);
+
+typedef struct {
+  ab_slice_t lower, upper;
+  bool has_lower, has_upper, lower_open, upper_open, reverse;
+  uint64_t limit; /* 0: none */
+} autobee_apply_range_t;
+
+/** A cursor over the view as of this call, this run's writes included; ended by the next write (AB_EINVAL).
+ * Closed at return if it is not closed before. */
+AB_API int
+autobee_apply_cursor (
+  autobee_apply_t *apply, const autobee_apply_range_t *range, autobee_apply_cursor_t **out
+);
+/** AB_EEND at the end. Key and value are borrowed until the next call. */
+AB_API int
+autobee_apply_cursor_next (autobee_apply_cursor_t *cursor, ab_slice_t *key, ab_slice_t *value);
+AB_API void
+autobee_apply_cursor_close (autobee_apply_cursor_t *cursor);
+
+/* ---- writers; effects take place at once, in program order, and go with the batch ---- */
+
+/** Grant `key` a weight (0 to 2^53 - 1; by convention 2 for an indexer, 1 otherwise). Never lowers a ceiling.
+ */
+AB_API int
+autobee_apply_add_writer (autobee_apply_t *apply, const ab_key_t *key, bool is_indexer, uint64_t weight);
+AB_API int
+autobee_apply_remove_writer (autobee_apply_t *apply, const ab_key_t *key);
+/** Ask this peer to acknowledge an optimistic writer. */
+AB_API int
+autobee_apply_ack_writer (autobee_apply_t *apply, const ab_key_t *key);
+/** AB_ENOTSUP until anchors exist. */
+AB_API int
+autobee_apply_create_anchor (autobee_apply_t *apply, const ab_head_t *node, ab_head_t *anchor);
+/** Stop applying until the program is upgraded. */
+AB_API int
+autobee_apply_interrupt (autobee_apply_t *apply, ab_slice_t reason);
+/** Set the text that is reported with AB_EREJECTED, and return AB_EREJECTED. */
+AB_API int
+autobee_apply_reject (autobee_apply_t *apply, const char *format, ...) AB_PRINTF(2, 3);
+
+typedef struct {
+  uint64_t weight;
+  uint64_t max_weight;
+  uint64_t length;
+  bool is_removed;
+  bool is_indexer;
+} autobee_writer_t;
+
+/** The writer's record as of this point of the order, this run's grants included. AB_ENOTFOUND. */
+AB_API int
+autobee_apply_writer (autobee_apply_t *apply, const ab_key_t *key, autobee_writer_t *out);
+/** True in the very first batch of the database. */
+AB_API bool
+autobee_apply_genesis (const autobee_apply_t *apply);
+/** How many batches were applied before this one. */
+AB_API uint64_t
+autobee_apply_clock (const autobee_apply_t *apply);
+/** The database's key. */
+AB_API void
+autobee_apply_key (const autobee_apply_t *apply, ab_key_t *out);
+
+/* ---- built-in policies ---- */
+
+/** `kv`: a value is a JSON object with addWriter (isIndexer, weight), removeWriter, put, del, putHex, delHex,
+ * taken in this order. `data` is not used. */
+AB_API int
+autobee_apply_kv (autobee_apply_t *apply, const autobee_node_t *nodes, size_t count, void *data);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

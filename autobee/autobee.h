@@ -1,0 +1,255 @@
+/* autobee.h: one key/value view written by many.
+ *
+ *   Every writer appends batches of values to a signed log of its own. The engine puts the batches of all
+ * logs in one order that depends on nothing but their contents, and runs them in that order through an apply
+ * function into a view, an ordered map. Peers that hold the same logs have the same view.
+ *
+ *     autobee_append ─► own log ──┐
+ *     blocks from peers ─► logs ──┴─► orderer ─► apply ─► view ─► commit (one durable transaction)
+ *
+ *   What it does not promise: finality. A writer that was offline may bring a batch that belongs before
+ * others, and then the view is what it would have been had it been there from the start.
+ *
+ * Files      autobee.c open, close and what is public; append.c the local writer; drain.c the loop; backlog.c
+ *            inserting and applying; writer.c the logs; system.c the system bee; window.c the recent order;
+ * order.c the placing rule, pure; oplog.c, record.c codecs; witness.c; encryption.c Invariant  a stored head
+ * never covers a local node that is not in the log by the same commit To change  the order: order.c, and then
+ * it is another database
+ *
+ * Functions return 0 or a negative AB_E… code; ab_store_errmsg says what, where, expected and found. Calls on
+ * one store and what was opened from it never overlap, from any thread. Callbacks run inside ab_store_run,
+ * autobee_update or autobee_append, never inside the call that made their request.
+ */
+#ifndef AUTOBEE_H
+#define AUTOBEE_H
+
+#include "hypercore/ab.h"
+
+#include "apply/apply.h"
+#include "hypercore/hypercore.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct autobee_s autobee_t;
+typedef struct autobee_view_s autobee_view_t;     /* the view at a committed head; stays as it is */
+typedef struct autobee_cursor_s autobee_cursor_t; /* an ordered walk over a view */
+
+/* ---- limits of the format ---- */
+
+#define AUTOBEE_BATCH_MAX 1024          /* values in one append */
+#define AUTOBEE_OPTIMISTIC_BATCH_MAX 31 /* of a writer that nobody has granted */
+#define AUTOBEE_DRIFT_MS 7200000u       /* a node stamped further ahead of the clock waits */
+
+typedef enum {
+  AUTOBEE_EVENT_UPDATE = 1, /* the published view moved: from, to; rewritten: older entries changed place */
+  AUTOBEE_EVENT_WRITABLE,
+  AUTOBEE_EVENT_UNWRITABLE,
+  AUTOBEE_EVENT_WRITER,      /* a writer was attached */
+  AUTOBEE_EVENT_ROTATED,     /* another core is the local writer now */
+  AUTOBEE_EVENT_MOVED,       /* fast-forward */
+  AUTOBEE_EVENT_REJECTED,    /* apply refused a batch: node, message */
+  AUTOBEE_EVENT_HALTED,      /* apply halted: status, node, message */
+  AUTOBEE_EVENT_INTERRUPTED, /* apply interrupted: message */
+  AUTOBEE_EVENT_FROZEN       /* a writer's log is damaged or forked and is not followed any more: node */
+} autobee_event_kind_t;
+
+typedef struct {
+  autobee_event_kind_t kind;
+  ab_head_t from, to; /* view heads */
+  ab_head_t node;     /* the node concerned: writer and length */
+  bool rewritten;
+  int status;
+  const char *message; /* may be NULL; borrowed during the callback */
+} autobee_event_t;
+
+typedef struct {
+  uint32_t struct_size;
+  autobee_apply_fn apply; /* NULL: the built-in kv */
+  void *apply_data;
+  ab_slice_t apply_id;            /* your version of it, part of the apply identity; copied */
+  bool stop_on_error;             /* a refused ordinary batch stops the database everywhere (as the JavaScript
+                                   * implementation does) instead of being recorded as if it had written nothing */
+  const ab_key_t *namespace_key;  /* of the database's cores in this store; NULL: the default one */
+  const ab_key_pair_t *key_pair;  /* of the local writer; NULL: derived from the store */
+  const ab_key_t *encryption_key; /* the shared secret; NULL: as stored, or none */
+  bool store_encryption_key;      /* keep the secret in the store (default false: give it at every open) */
+  bool no_optimistic;             /* all peers of a database must agree on this */
+  bool conformance;               /* behave like the reference to the byte; for tests, slower and bigger */
+  size_t pending_bytes;           /* appended but not yet applied; 0: 64 MiB; more is AB_EBUSY */
+  void (*on_event)(autobee_t *db, const autobee_event_t *event, void *event_data);
+  void *event_data;
+} autobee_options_t;
+
+AB_API autobee_options_t
+autobee_options_default (void);
+
+/**
+ * Open a database. `key` NULL: the one this store has under the namespace, or a new one whose creator we are.
+ * `key` given: that database, joined if it is not known yet. Runs no apply; call autobee_update or
+ * ab_store_run.
+ *
+ * Returns 0, AB_EKEY (encrypted and the secret is missing or wrong), AB_ECONFLICT, AB_EVERSION (its records
+ * are of a newer format), AB_ECORRUPT, AB_EIO, AB_ENOMEM.
+ */
+AB_API int
+autobee_open (ab_store_t *store, const ab_key_t *key, const autobee_options_t *options, autobee_t **out);
+
+/** Commit what is finished and release it. Appends that were not applied end with AB_ECLOSED. */
+AB_API int
+autobee_close (autobee_t *db);
+
+AB_API void
+autobee_key (const autobee_t *db, ab_key_t *out);
+AB_API void
+autobee_discovery_key (const autobee_t *db, ab_key_t *out);
+/** The local writer: its key and the length of its log. */
+AB_API void
+autobee_local (const autobee_t *db, ab_head_t *out);
+AB_API bool
+autobee_is_writable (const autobee_t *db);
+AB_API ab_store_t *
+autobee_store (const autobee_t *db);
+
+/* ---- writing ---- */
+
+#define AUTOBEE_OPTIMISTIC 1u /* let apply judge a batch of a writer that nobody has granted yet */
+
+/**
+ * Append one atomic batch of values. It is applied, and durable unless the store is relaxed, when this
+ * returns 0; blocks for one sync. `out` (may be NULL) receives the position of its last node.
+ *
+ * Returns 0, AB_ENOTWRITABLE, AB_ETOOBIG (more than AUTOBEE_BATCH_MAX values, a value too large for a block),
+ * AB_EREJECTED (optimistic, and apply refused it here), AB_EHALTED, AB_ENOSPC or AB_EIO (the batch is not
+ * forgotten: the commit is tried again), AB_EBUSY (called from apply), AB_ENOMEM.
+ */
+AB_API int
+autobee_append (autobee_t *db, const ab_slice_t *values, size_t count, unsigned flags, ab_head_t *out);
+
+typedef struct autobee_append_s autobee_append_t;
+typedef void (*autobee_append_cb)(autobee_append_t *req, int status); /* once; durable if status is 0 */
+struct autobee_append_s {
+  void *data;         /* yours */
+  ab_head_t position; /* set before the callback */
+  uintptr_t reserved[8];
+};
+
+/** As autobee_append without waiting: the callback runs in a later turn, and all batches of a turn share one
+ * commit. Values are copied; `req` stays where it is until the callback ran. A negative return: it will not
+ * run. */
+AB_API int
+autobee_append_async (
+  autobee_t *db,
+  autobee_append_t *req,
+  const ab_slice_t *values,
+  size_t count,
+  unsigned flags,
+  autobee_append_cb cb
+);
+
+/** Take in what has arrived: order it, apply it, commit. Runs until nothing is left to do; ab_store_run does
+ * the same in slices. Returns 0, AB_EHALTED, AB_EREJECTED (with stop_on_error), AB_EINTERRUPTED, or the
+ * commit's error. */
+AB_API int
+autobee_update (autobee_t *db);
+
+/** Somebody says that the core `key` has `length` blocks: follow it as a writer, known or not. Bounded; not
+ * trusted. */
+AB_API int
+autobee_hint (autobee_t *db, const ab_key_t *key, uint64_t length);
+
+/** Make another core of this store, one it can sign for, the local writer; takes effect at the next update.
+ */
+AB_API int
+autobee_rotate (autobee_t *db, hypercore_t *core);
+
+/* ---- reading ---- */
+
+typedef struct {
+  ab_slice_t key, value; /* borrowed until the next call on the same view or cursor */
+} autobee_entry_t;
+
+/** The published view, or with `at` the view at that head (a view head of an event or of autobee_info). */
+AB_API int
+autobee_view (autobee_t *db, const ab_head_t *at, autobee_view_t **out);
+AB_API void
+autobee_view_close (autobee_view_t *view);
+/** 0, AB_ENOTFOUND (proved absent), AB_EREMOTE. */
+AB_API int
+autobee_get (autobee_view_t *view, ab_slice_t key, autobee_entry_t *entry);
+
+typedef struct {
+  ab_slice_t lower, upper; /* with has_…: bounds, inclusive unless …_open */
+  bool has_lower, has_upper, lower_open, upper_open, reverse;
+  uint64_t limit; /* 0: none */
+} autobee_range_t;
+
+/** `range` NULL: everything. */
+AB_API int
+autobee_cursor_open (autobee_view_t *view, const autobee_range_t *range, autobee_cursor_t **out);
+/** AB_EEND at the end; AB_EREMOTE keeps the place. */
+AB_API int
+autobee_cursor_next (autobee_cursor_t *cursor, autobee_entry_t *entry);
+AB_API void
+autobee_cursor_close (autobee_cursor_t *cursor);
+
+/** BLAKE2b-256 over the lines `key=value\n` (both in hex) of the view in key order: equal views, equal
+ * hashes. */
+AB_API int
+autobee_view_hash (autobee_view_t *view, uint8_t out[32]);
+
+/* ---- state ---- */
+
+typedef struct {
+  ab_key_t key, discovery_key;
+  ab_head_t local;  /* the local writer's log, as committed */
+  ab_head_t system; /* where the state is recorded */
+  ab_head_t view;
+  uint64_t flushes;      /* batches applied */
+  uint64_t timestamp_ms; /* the largest one applied */
+  size_t heads;          /* nodes that nothing applied links to */
+  bool is_writable, is_indexer, is_encrypted, is_interrupted, is_halted;
+  uint64_t undos, applies, drains, appends, rejected; /* counted since the open */
+} autobee_info_t;
+
+AB_API int
+autobee_info (autobee_t *db, autobee_info_t *out);
+
+/** Call `each` for every head, in order of arrival, until it returns non-zero. */
+AB_API int
+autobee_heads (autobee_t *db, int (*each)(void *data, const ab_head_t *head), void *data);
+
+/** Call `each` for every writer on record, in key order, until it returns non-zero (which is then returned).
+ */
+AB_API int
+autobee_writers (
+  autobee_t *db, int (*each)(void *data, const ab_key_t *key, const autobee_writer_t *writer), void *data
+);
+
+typedef struct {
+  ab_head_t node; /* writer, and length with this node */
+  uint64_t timestamp_ms;
+  uint64_t weight;  /* it was ordered with */
+  ab_slice_t value; /* empty: an acknowledgement, or the node's block is not here (see has_block) */
+  bool has_block;
+  bool is_optimistic;
+  uint32_t batch_start, batch_end; /* nodes before and after it in its batch */
+} autobee_log_entry_t;             /* borrowed during the callback */
+
+/** Call `each` for every node in the merged order, newest first, until it returns non-zero (then returned).
+ */
+AB_API int
+autobee_log (autobee_t *db, int (*each)(void *data, const autobee_log_entry_t *entry), void *data);
+
+/** Do the work that is due on everything opened from the store, for about `budget_ms` (at least one step),
+ * and say when to call again at the latest (milliseconds of the store's clock; UINT64_MAX: nothing waits for
+ * time). Returns 1 if there is more to do now, 0, or an error. */
+/* int ab_store_run (ab_store_t *store, uint32_t budget_ms, uint64_t *next_deadline_ms): hypercore/hypercore.h
+ */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
