@@ -1,0 +1,8 @@
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES C)
+find_package(autobee 0.1 REQUIRED COMPONENTS static)
+foreach(kind autobee static)
+  add_executable(consumer_${kind} consumer.c)
+  target_link_libraries(consumer_${kind} PRIVATE autobee::${kind})
+  target_link_options(consumer_${kind} PRIVATE ${SANITIZE})
+endforeach()
