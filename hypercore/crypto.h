@@ -15,11 +15,28 @@ ab_hash (uint8_t out[32], const ab_slice_t *parts, size_t count);
 /** The same with a 32 byte BLAKE2b key. */
 void
 ab_hash_keyed (uint8_t out[32], const uint8_t key[32], const ab_slice_t *parts, size_t count);
+
+/* The same over bytes that come one after the other. */
+typedef struct {
+  _Alignas(64) uint8_t state[384];
+} ab_hasher_t;
+void
+ab_hasher_init (ab_hasher_t *hasher);
+void
+ab_hasher_update (ab_hasher_t *hasher, ab_slice_t bytes);
+void
+ab_hasher_final (ab_hasher_t *hasher, uint8_t out[32]);
+
 /** namespace(name, id) = H(H(name) ‖ byte id). */
 void
 ab_namespace (uint8_t out[32], const char *name, uint8_t id);
 void
 ab_discovery_key (ab_key_t *out, const ab_key_t *key);
+/** What the initiator or the responder of a connection proves that it knows `key` with. */
+void
+ab_replicate_capability (
+  uint8_t out[32], const uint8_t handshake_hash[64], bool is_initiator, const ab_key_t *key
+);
 
 void
 ab_key_pair_from_seed (ab_key_pair_t *out, const uint8_t seed[32]);

@@ -87,6 +87,17 @@ ab_store_staged (const ab_store_t *store);
 AB_API int
 ab_store_sync (ab_store_t *store);
 
+/**
+ * Do work that is due in everything opened from this store: drains, later timers and connections; for up to about
+ * `budget_ms`. A read-only store takes over what the writing process committed meanwhile.
+ *
+ * next_deadline_ms  if not NULL: when to call again at the latest, by the store's clock; UINT64_MAX: no need to
+ *
+ * Returns 1 if there is more to do now, 0, or the first error of a part; the other parts have run all the same.
+ */
+AB_API int
+ab_store_run (ab_store_t *store, uint32_t budget_ms, uint64_t *next_deadline_ms);
+
 /** What went wrong in the last call on this store or anything opened from it: what, where, expected, found.
  * Never NULL; valid until the next call. */
 AB_API const char *
@@ -143,8 +154,8 @@ corestore_namespace (const ab_key_t *parent, ab_slice_t name, ab_key_t *out);
 AB_API int
 corestore_key_pair (ab_store_t *store, const ab_key_t *namespace_key, ab_slice_t name, ab_key_pair_t *out);
 
-/** The key of the core that a public key and the store's manifest version make. */
-AB_API void
+/** The key of the core that a public key and the store's manifest version make. Returns 0 or AB_ENOMEM. */
+AB_API int
 corestore_key (const ab_store_t *store, const uint8_t public_key[32], ab_key_t *out);
 
 /** Call `each` for every core of the storage group whose head changed at or after `since_ms`, newest first,
@@ -246,10 +257,10 @@ AB_API int
 hypercore_set_user_data (hypercore_t *core, const char *name, ab_slice_t value);
 
 /**
- * Copy what `from` (in another store) has of the core into `to` through proofs in their wire form, as two
- * peers would: first an upgrade to at most `length` blocks (or further, if a proof of less cannot be made; 0:
- * all of it), then the blocks of [start, end) that are missing. For examples, tests and offline transfer.
- * Returns 0, AB_ECONFLICT (not the same core), or what producing or verifying a proof says.
+ * Copy what `from` (in another store) has of the core into `to` through proofs in their wire form, as two peers
+ * would: first its fork, if that is higher, then an upgrade to at most `length` blocks (or further, if a proof of
+ * less cannot be made; 0: all of it), then the blocks of [start, end) that are missing. For examples, tests and
+ * offline transfer. Returns 0, AB_ECONFLICT (not the same core), or what producing or verifying a proof says.
  */
 AB_API int
 hypercore_pull (hypercore_t *to, hypercore_t *from, uint64_t length, uint64_t start, uint64_t end);

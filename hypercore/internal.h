@@ -6,6 +6,7 @@
 #include "hypercore/encryption.h"
 #include "hypercore/hypercore.h"
 #include "hypercore/proof.h"
+#include "hypercore/reorg.h"
 
 /** Record the message of a failed call on the store and return `err`: what, where, expected, found. */
 int
@@ -40,7 +41,8 @@ void
 hypercore_unlisten (hypercore_listener_t *listener);
 
 /** A proof that answers `request`, built in `arena`; names committed lengths only. AB_EOPERATION if it cannot
- * be made. The block's value is the stored bytes. */
+ * be made. The block's value is the stored bytes; data NULL if they are not committed here, and then the proof is
+ * not to be sent. */
 int
 hypercore_prove (hypercore_t *core, const ab_request_t *request, ab_arena_t *arena, ab_proof_t *proof);
 /** Verify a proof and stage what it proves. `outcome`: applied or ignored (see proof.h). A negative result is
@@ -48,6 +50,16 @@ hypercore_prove (hypercore_t *core, const ab_request_t *request, ab_arena_t *are
  * then. */
 int
 hypercore_apply_proof (hypercore_t *core, const ab_proof_t *proof, ab_proof_outcome_t *outcome);
+/**
+ * Moving to a higher fork, by the steps of reorg.h; nothing of the core changes before hypercore_reorg stages the
+ * finished one. AB_EOPERATION there: the core moved meanwhile, begin again.
+ */
+int
+hypercore_reorg_begin (hypercore_t *core, const ab_proof_t *proof, ab_arena_t *arena, ab_reorg_t *reorg);
+int
+hypercore_reorg_continue (hypercore_t *core, ab_reorg_t *reorg, const ab_proof_t *proof, bool *accepted);
+int
+hypercore_reorg (hypercore_t *core, const ab_reorg_t *reorg);
 /** The `nodes` value of a request for block `index`. */
 int
 hypercore_missing_nodes (hypercore_t *core, uint64_t index, uint64_t *nodes);
@@ -68,7 +80,8 @@ struct ab_runner_s {
   /** The store closes: end every open request with AB_ECLOSED. */
   void (*closing)(void *data);
   void *data;
-  ab_runner_t *next; /* private from here on */
+  ab_store_t *store; /* private from here on */
+  ab_runner_t *next;
   ab_runner_t **link;
 };
 void
@@ -80,5 +93,13 @@ ab_store_detach (ab_runner_t *runner);
  * close. */
 void **
 ab_store_slot (ab_store_t *store, void (*destroy)(void *));
+
+/** Bytes kept in the secrets file under a name, as an encryption key that a user asked to keep. `out` is borrowed
+ * until the next call; AB_ENOTFOUND. */
+int
+ab_store_secret (ab_store_t *store, const char *name, ab_slice_t *out);
+/** Keep bytes there, or with data NULL forget them. At once and durable, not with the next commit. */
+int
+ab_store_set_secret (ab_store_t *store, const char *name, ab_slice_t value);
 
 #endif
