@@ -6,7 +6,8 @@
 #include "bee/bee.h"
 #include "hypercore/buf.h"
 
-/* What the engine does for host calls. Each returns 0 or an error, which poisons the run. */
+/* What the engine does for host calls. Each returns 0 or an error, which ends the run; `writer` also
+ * AB_ENOTFOUND. One that is NULL is AB_ENOTSUP. */
 typedef struct {
   int (*add_writer)(void *data, const ab_key_t *key, bool is_indexer, uint64_t weight);
   int (*remove_writer)(void *data, const ab_key_t *key);
@@ -26,13 +27,19 @@ typedef struct {
 
 typedef struct {
   int verdict;      /* 0, AB_EREJECTED, AB_EREMOTE (fetch and run again), AB_EINTERRUPTED, or why it halted */
-  ab_buf_t message; /* with a verdict below 0: text, zero-terminated, or empty; release with ab_buf_destroy */
+  ab_buf_t message; /* with a verdict below 0: text, with a final zero that is not counted, or empty (data may
+                       be NULL); release with ab_buf_destroy */
 } apply_result_t;
 
 /**
  * Run `fn` over one batch: open what it needs, call it, flush what it left unflushed, drop what an unfinished
  * write holds. Flushed view blocks stay in the view's live tail whatever the verdict: dropping them is the
- * engine's decision. Returns 0 with `result` filled, or AB_ENOMEM.
+ * engine's decision. Nothing is written, and no block made, by a run without puts and deletes.
+ *
+ * The verdict is that of the first call that failed; if none did, what `fn` returned (a positive value is
+ * AB_EHALTED); if that was 0, what the last flush returned.
+ *
+ * Returns 0 with `result` filled, or AB_ENOMEM.
  */
 int
 apply_run (
