@@ -10,11 +10,13 @@
  *   What it does not promise: finality. A writer that was offline may bring a batch that belongs before
  * others, and then the view is what it would have been had it been there from the start.
  *
- * Files      autobee.c open, close and what is public; append.c the local writer; drain.c the loop; backlog.c
- *            inserting and applying; writer.c the logs; system.c the system bee; window.c the recent order;
- * order.c the placing rule, pure; oplog.c, record.c codecs; witness.c; encryption.c Invariant  a stored head
- * never covers a local node that is not in the log by the same commit To change  the order: order.c, and then
- * it is another database
+ * Files      autobee.c open, close, what is public; cores.c which cores; drain.c the loop
+ *            run.c inserting and applying; writer.c the logs that are followed; append.c the local one
+ *            system.c the state and its bee; window.c the recent order; order.c the placing rule, pure
+ *            batch.c, oplog.c, record.c decoding; witness.c weights; encryption.c, anchor.c keys
+ *            anchors.c, move.c anchors, fast-forward; view.c, log.c, hash.c reading
+ * Invariant  a stored head never covers a local node that is not in the log by the same commit
+ * To change  the order: order.c, and then it is another database
  *
  * Functions return 0 or a negative AB_E… code; ab_store_errmsg says what, where, expected and found. Calls on
  * one store and what was opened from it never overlap, from any thread. Callbacks run inside ab_store_run,
@@ -75,9 +77,11 @@ typedef struct {
   const ab_key_pair_t *key_pair;  /* of the local writer; NULL: derived from the store */
   const ab_key_t *encryption_key; /* the shared secret; NULL: as stored, or none */
   bool store_encryption_key;      /* keep the secret in the store (default false: give it at every open) */
-  bool no_optimistic;             /* all peers of a database must agree on this */
-  bool conformance;               /* behave like the reference to the byte; for tests, slower and bigger */
-  size_t pending_bytes;           /* appended but not yet applied; 0: 64 MiB; more is AB_EBUSY */
+  bool readable_views;  /* create an encrypted database even in a store of manifest version 2, whose view
+                         * and system anybody can read who knows the database's key */
+  bool no_optimistic;   /* all peers of a database must agree on this */
+  bool conformance;     /* behave like the reference to the byte; for tests, slower and bigger */
+  size_t pending_bytes; /* appended but not yet applied; 0: 64 MiB; more is AB_EBUSY */
   void (*on_event)(autobee_t *db, const autobee_event_t *event, void *event_data);
   void *event_data;
 } autobee_options_t;
@@ -130,9 +134,12 @@ autobee_append (autobee_t *db, const ab_slice_t *values, size_t count, unsigned 
 typedef struct autobee_append_s autobee_append_t;
 typedef void (*autobee_append_cb)(autobee_append_t *req, int status); /* once; durable if status is 0 */
 struct autobee_append_s {
-  void *data;         /* yours */
-  ab_head_t position; /* set before the callback */
-  uintptr_t reserved[8];
+  void *data;           /* yours */
+  ab_head_t position;   /* set before the callback */
+  autobee_append_cb cb; /* private from here on */
+  autobee_append_t *next;
+  int status;
+  uintptr_t reserved[4];
 };
 
 /** As autobee_append without waiting: the callback runs in a later turn, and all batches of a turn share one
@@ -153,6 +160,19 @@ autobee_append_async (
  * commit's error. */
 AB_API int
 autobee_update (autobee_t *db);
+
+/**
+ * Take part in replication: announce this database's writers on every connection of its store, now and later,
+ * fetch their logs, and serve them. Ends with the close. Connections are ab_stream_t: hypercore/net/net.h.
+ * Returns 0, AB_ECLOSED, AB_EBUSY or AB_ENOMEM.
+ */
+AB_API int
+autobee_replicate (autobee_t *db);
+
+/** True if nothing is left to do here: nothing to order, apply, commit or announce, and no writer's log waits
+ * for another one's node. With ab_stream_in_sync of all streams: in sync. */
+AB_API bool
+autobee_is_idle (const autobee_t *db);
 
 /** Somebody says that the core `key` has `length` blocks: follow it as a writer, known or not. Bounded; not
  * trusted. */
@@ -241,6 +261,12 @@ typedef struct {
  */
 AB_API int
 autobee_log (autobee_t *db, int (*each)(void *data, const autobee_log_entry_t *entry), void *data);
+
+/** BLAKE2b-256 over the lines `writer.length.weight\n` (the key in hex, the numbers in decimal) of the merged
+ * order, oldest first: peers that know the same nodes have equal ones. Reads every node. Errors as
+ * autobee_log. */
+AB_API int
+autobee_order_hash (autobee_t *db, uint8_t out[32]);
 
 /** Do the work that is due on everything opened from the store, for about `budget_ms` (at least one step),
  * and say when to call again at the latest (milliseconds of the store's clock; UINT64_MAX: nothing waits for

@@ -127,10 +127,24 @@ load_all (ab__bitfield_t *bits, uint64_t start, uint64_t end) {
 
 /* ---- reading ---- */
 
+static bool
+is_clean (const void *entry, const void *data) {
+  (void) data;
+  return ((const page_t *) entry)->dirty == 0;
+}
+
+/* Forget unchanged pages if there are many: they are stored. Not between the two halves of a change. */
+static void
+trim (ab__bitfield_t *bits) {
+  if (bits->is_pinned || bits->pages.count - bits->dirty_count <= CLEAN_PAGES_MAX) return;
+  ab__map_filter(&bits->pages, is_clean, NULL);
+}
+
 int
 ab__bitfield_has (ab__bitfield_t *bits, uint64_t index, bool *has) {
   *has = index < bits->contiguous;
   if (*has || !bits->has_pages) return 0;
+  trim(bits);
   page_t *page;
   int err = load_page(bits, index / AB__PAGE_BITS, &page);
   if (err < 0) return err;
@@ -155,8 +169,8 @@ find_in_page (const page_t *page, uint64_t start, uint64_t end, bool present) {
   return end;
 }
 
-int
-ab__bitfield_find (ab__bitfield_t *bits, uint64_t start, uint64_t end, bool present, uint64_t *found) {
+static int
+find (ab__bitfield_t *bits, uint64_t start, uint64_t end, bool present, uint64_t *found) {
   *found = end;
   if (start >= end) return 0;
   if (start < bits->contiguous) {
@@ -186,6 +200,12 @@ ab__bitfield_find (ab__bitfield_t *bits, uint64_t start, uint64_t end, bool pres
   return 0;
 }
 
+int
+ab__bitfield_find (ab__bitfield_t *bits, uint64_t start, uint64_t end, bool present, uint64_t *found) {
+  trim(bits);
+  return find(bits, start, end, present, found);
+}
+
 /* ---- changes ---- */
 
 int
@@ -194,7 +214,7 @@ ab__bitfield_prepare_set (ab__bitfield_t *bits, uint64_t start, uint64_t end) {
   if (start > bits->contiguous) return load_all(bits, start, end);
   /* The contiguous part will end at the first gap after these: look for it now, while failing is possible. */
   uint64_t from = end > bits->contiguous ? end : bits->contiguous, gap;
-  return bits->has_pages ? ab__bitfield_find(bits, from, UINT64_MAX, false, &gap) : 0;
+  return bits->has_pages ? find(bits, from, UINT64_MAX, false, &gap) : 0;
 }
 
 /* Pages that are wholly below `contiguous` now are to be deleted. */
@@ -217,7 +237,7 @@ ab__bitfield_set (ab__bitfield_t *bits, uint64_t start, uint64_t end) {
   }
   if (end <= bits->contiguous) return;
   if (bits->has_pages) {
-    int err = ab__bitfield_find(bits, end, UINT64_MAX, false, &end);
+    int err = find(bits, end, UINT64_MAX, false, &end);
     assert(err == 0); /* prepared: the pages up to the gap are in memory */
     (void) err;
   }
@@ -272,13 +292,15 @@ ab__bitfield_collect (const ab__bitfield_t *bits, ab__map_t *out) {
     bool is_new;
     ab__staged_page_t *staged = ab__map_put(out, page->page, &is_new);
     staged->drop = !is_page_needed(bits, page);
-    for (size_t word = 0; word < PAGE_WORDS; word++) ab_put_u64le(staged->bytes + 8 * word, page->words[word]);
+    for (size_t word = 0; word < PAGE_WORDS; word++)
+      ab_put_u64le(staged->bytes + 8 * word, page->words[word]);
   }
   return 0;
 }
 
 void
-ab__bitfield_mark_clean (ab__bitfield_t *bits) {
+ab__bitfield_pin (ab__bitfield_t *bits) {
+  bits->is_pinned = true;
   if (bits->dirty_count == 0) return;
   for (size_t i = 0; i < bits->pages.count; i++) {
     page_t *page = ab__map_entry(&bits->pages, i);
@@ -287,13 +309,7 @@ ab__bitfield_mark_clean (ab__bitfield_t *bits) {
   bits->dirty_count = 0;
 }
 
-static bool
-is_clean (const void *entry, const void *data) {
-  (void) data;
-  return ((const page_t *) entry)->dirty == 0;
-}
-
 void
-ab__bitfield_trim (ab__bitfield_t *bits) {
-  if (bits->pages.count - bits->dirty_count > CLEAN_PAGES_MAX) ab__map_filter(&bits->pages, is_clean, NULL);
+ab__bitfield_unpin (ab__bitfield_t *bits) {
+  bits->is_pinned = false;
 }

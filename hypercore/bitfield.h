@@ -3,8 +3,8 @@
  *   [ present: no pages needed        | pages of 4096 bits                    | zero ]
  *   0                                 contiguous                              length
  *
- * Blocks below `contiguous` are present without a bit, so a core that is whole has no pages at all. Pages above
- * are loaded when a call needs them. What a page says below `contiguous` means nothing.
+ * Blocks below `contiguous` are present without a bit, so a core that is whole has no pages at all. Pages
+ * above are loaded when a call needs them. What a page says below `contiguous` means nothing.
  *
  * Invariant  no bit at or past the core's length is set; the block at `contiguous` is missing
  *
@@ -17,8 +17,8 @@
 #include "hypercore/map.h"
 
 typedef struct {
-  int (*load) (void *data, uint64_t page, uint8_t *bytes); /* AB__PAGE_BYTES; 0, AB_ENOTFOUND or an error */
-  int (*next) (void *data, uint64_t page, uint64_t *found); /* first stored page at or after; AB_ENOTFOUND */
+  int (*load)(void *data, uint64_t page, uint8_t *bytes);  /* AB__PAGE_BYTES; 0, AB_ENOTFOUND or an error */
+  int (*next)(void *data, uint64_t page, uint64_t *found); /* first stored page at or after; AB_ENOTFOUND */
   void *data;
 } ab__page_source_t; /* what earlier commits stored */
 
@@ -26,13 +26,16 @@ typedef struct {
   ab__map_t pages;
   uint64_t contiguous;
   bool has_pages; /* some are in memory or stored: false saves every look-up */
+  bool is_pinned; /* pages were collected and are not stored yet: none may be forgotten */
   size_t dirty_count;
   ab__page_source_t source;
 } ab__bitfield_t;
 
 /** `has_pages`: whether the source has any. */
 void
-ab__bitfield_init (ab__bitfield_t *bits, uint64_t contiguous, bool has_pages, ab__page_source_t source, uint64_t seed);
+ab__bitfield_init (
+  ab__bitfield_t *bits, uint64_t contiguous, bool has_pages, ab__page_source_t source, uint64_t seed
+);
 
 void
 ab__bitfield_destroy (ab__bitfield_t *bits);
@@ -62,14 +65,13 @@ ab__bitfield_prepare_clear (ab__bitfield_t *bits, uint64_t start, uint64_t end);
 void
 ab__bitfield_clear (ab__bitfield_t *bits, uint64_t start, uint64_t end);
 
-/** Copy the pages that changed since the last ab__bitfield_mark_clean to `out` (ab__staged_page_t, tail.h). */
+/** Copy the pages that changed to `out` (ab__staged_page_t, tail.h). */
 int
 ab__bitfield_collect (const ab__bitfield_t *bits, ab__map_t *out);
+/** What was collected is on its way, and now it is stored. */
 void
-ab__bitfield_mark_clean (ab__bitfield_t *bits);
-
-/** Forget unchanged pages if there are many. Only while all that was collected is stored. */
+ab__bitfield_pin (ab__bitfield_t *bits);
 void
-ab__bitfield_trim (ab__bitfield_t *bits);
+ab__bitfield_unpin (ab__bitfield_t *bits);
 
 #endif

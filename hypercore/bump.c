@@ -6,7 +6,8 @@
 
 #define BUMP_CHUNK_FIRST ((size_t) 4 * 1024)
 #define BUMP_CHUNK_MAX ((size_t) 64 * 1024)
-#define BUMP_SPARE_MAX ((size_t) 1024 * 1024) /* kept for the next round: fresh memory costs a page fault each 4 KiB */
+#define BUMP_SPARE_MAX \
+  ((size_t) 1024 * 1024) /* kept for the next round: fresh memory costs a page fault each 4 KiB */
 
 struct ab__bump_chunk_s {
   ab__bump_chunk_t *older;

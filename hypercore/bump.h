@@ -1,4 +1,5 @@
-/* bump.h: bytes that are set aside one after the other, and given back from the end. Private to hypercore/. */
+/* bump.h: bytes that are set aside one after the other, and given back from the end. Private to hypercore/.
+ */
 #ifndef AB_BUMP_H
 #define AB_BUMP_H
 

@@ -4,8 +4,9 @@
  *   write     one transaction with all frozen tails; touches nothing of a core but its frozen tail
  *   adopt     the frozen heads are the committed ones now; cannot fail
  *
- * After a failed write the frozen tails stay: the next commit writes them again, then what is live. Only `write`
- * does I/O on the data file, so it could run on another thread while calls go on between prepare and adopt.
+ * After a failed write the frozen tails stay: the next commit writes them again, then what is live. Only
+ * `write` does I/O on the data file, so it could run on another thread while calls go on between prepare and
+ * adopt.
  */
 #include "hypercore/core.h"
 
@@ -57,7 +58,9 @@ prepare_core (hypercore_t *core, uint64_t now_ms) {
   int err;
 
   if (tail->head_changed && signs && (err = ab__core_sign(core, &core->live)) < 0) return err;
-  tail->changed_ms = tail->content_changed ? now_ms : 0;
+  /* Never back, whatever the clock does; 0 stands for none. */
+  uint64_t changed_ms = now_ms > core->changed_ms ? now_ms : core->changed_ms;
+  tail->changed_ms = tail->content_changed ? changed_ms + (changed_ms == 0) : 0;
   if (tail->head_changed && (err = encode_head(core)) < 0) return err;
   if (tail->record_changed && (err = encode_record(core)) < 0) return err;
   ab__map_reset(&tail->pages, 0);
@@ -77,7 +80,7 @@ freeze_core (hypercore_t *core) {
   ab__tree_copy(&core->frozen_head.tree, &core->live.tree);
   core->frozen_head.is_signed = core->live.is_signed;
   core->base = core->live.tree.length;
-  ab__bitfield_mark_clean(&core->bits);
+  ab__bitfield_pin(&core->bits);
   core->is_frozen = true;
   core->next_frozen = core->store->frozen;
   core->store->frozen = core;
@@ -151,8 +154,9 @@ put_run (ab__storage_t *storage, const hypercore_t *core) {
     ab_buf_reset(&record);
     ab__nodes_record_encode(&record, run->nodes + node, count);
     node += count;
-    err = record.err < 0 ? record.err
-                         : ab__storage_append_at(storage, AB__NODES, core->number, index, ab_buf_slice(&record));
+    err = record.err < 0
+            ? record.err
+            : ab__storage_append_at(storage, AB__NODES, core->number, index, ab_buf_slice(&record));
   }
   ab_buf_destroy(&record);
   return err;
@@ -160,7 +164,7 @@ put_run (ab__storage_t *storage, const hypercore_t *core) {
 
 /* Entries in the order of their keys, which is the order the file has them in. NULL: out of memory. */
 static void **
-sort_entries (const ab__map_t *map, int (*compare) (const void *a, const void *b)) {
+sort_entries (const ab__map_t *map, int (*compare)(const void *a, const void *b)) {
   void **list = malloc((map->count + 1) * sizeof(*list));
   if (list == NULL) return NULL;
   for (size_t i = 0; i < map->count; i++) list[i] = ab__map_entry(map, i);
@@ -199,9 +203,11 @@ by_last_block (const void *a, const void *b) {
 
 /* Nodes that one block ends: into its record, beside those it has. */
 static int
-put_record_of_nodes (ab__storage_t *storage, const hypercore_t *core, const ab_node_t *nodes, size_t count, ab_buf_t *record) {
+put_record_of_nodes (
+  ab__storage_t *storage, const hypercore_t *core, const ab_node_t *nodes, size_t count, ab_buf_t *record
+) {
   uint64_t block = ab_flat_rspan(nodes[0].index) / 2;
-  ab_slice_t old;
+  ab_slice_t old = {0};
   int err = ab__storage_peek_at(storage, AB__NODES, core->number, block, &old);
   if (err != 0 && err != AB_ENOTFOUND) return err;
   ab_buf_reset(record);
@@ -366,7 +372,7 @@ adopt_core (hypercore_t *core) {
   if (frozen->changed_ms != 0) core->changed_ms = core->stored_changed_ms = frozen->changed_ms;
   store->staged -= store->staged < frozen->staged ? store->staged : frozen->staged;
   ab__tail_reset(frozen);
-  ab__bitfield_trim(&core->bits);
+  ab__bitfield_unpin(&core->bits);
 }
 
 static void
@@ -394,11 +400,13 @@ ab__core_commit_in_memory (hypercore_t *core) {
 
   ab__tree_copy(&core->committed.tree, &core->live.tree);
   core->committed.is_signed = core->live.is_signed;
-  if (tail->content_changed) core->changed_ms = core->store->env.now_ms(core->store->env.data);
+  if (tail->content_changed) {
+    uint64_t now_ms = core->store->env.now_ms(core->store->env.data);
+    core->changed_ms = now_ms > core->changed_ms ? now_ms : core->changed_ms + (core->changed_ms == 0);
+  }
   core->base = core->live.tree.length;
   tail->cut = AB__NO_CUT;
   tail->head_changed = tail->content_changed = tail->record_changed = false;
-  ab__bitfield_mark_clean(&core->bits);
   return 0;
 }
 

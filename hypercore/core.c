@@ -287,7 +287,8 @@ void
 ab__core_touch (hypercore_t *core, size_t staged) {
   ab_store_t *store = core->store;
   if (core->tail.staged >= staged) store->staged += core->tail.staged - staged;
-  else store->staged -= store->staged < staged - core->tail.staged ? store->staged : staged - core->tail.staged;
+  else
+    store->staged -= store->staged < staged - core->tail.staged ? store->staged : staged - core->tail.staged;
   if (core->is_dirty) return;
   core->is_dirty = true;
   core->next_dirty = store->dirty;
@@ -297,11 +298,11 @@ ab__core_touch (hypercore_t *core, size_t staged) {
 
 void
 ab__core_tell (hypercore_t *core) {
-  hypercore_listener_t *listener = core->listeners;
-  while (listener != NULL) {
-    hypercore_listener_t *next = listener->next; /* it may unlisten itself */
+  core->next_listener = core->listeners;
+  while (core->next_listener != NULL) {
+    hypercore_listener_t *listener = core->next_listener;
+    core->next_listener = listener->next;
     listener->changed(listener->data, core);
-    listener = next;
   }
 }
 
@@ -556,6 +557,7 @@ hypercore_set_cipher (hypercore_t *core, const ab_cipher_t *cipher) {
 
 void
 hypercore_listen (hypercore_t *core, hypercore_listener_t *listener) {
+  listener->core = core;
   listener->next = core->listeners;
   listener->link = &core->listeners;
   if (listener->next != NULL) listener->next->link = &listener->next;
@@ -565,6 +567,7 @@ hypercore_listen (hypercore_t *core, hypercore_listener_t *listener) {
 void
 hypercore_unlisten (hypercore_listener_t *listener) {
   if (listener->link == NULL) return;
+  if (listener->core->next_listener == listener) listener->core->next_listener = listener->next;
   *listener->link = listener->next;
   if (listener->next != NULL) listener->next->link = listener->link;
   listener->link = NULL;

@@ -1,11 +1,11 @@
 /* core.h: the inside of one core. Private to hypercore/.
  *
- *   core.c        opening, reading, levels            core_write.c  append, rollback, truncate, clear, user data
+ *   core.c        opening, reading, levels            core_write.c  append, rollback, truncate, clear
  *   core_proof.c  proofs made, taken, and pulled      commit.c      from the live tail to the file
  *
  *   file ──► committed tree ──► [frozen tail, frozen tree] ──► live tail, `tree`
  *
- * Invariant  `tree` is the tree a reader sees; `committed` the one the file has. Nothing below `base` can be
+ * Invariant  `live` is what a reader sees; `committed` what the file has. Nothing below `base` can be
  *            rolled back: it is committed or frozen
  */
 #ifndef AB_CORE_H
@@ -35,7 +35,7 @@ struct hypercore_s {
 
   ab_key_t key;
   ab_key_t discovery_key;
-  ab_arena_t arena; /* manifest and names: they stay until the core is closed */
+  ab_arena_t arena;              /* manifest and names: they stay until the core is closed */
   const ab_manifest_t *manifest; /* NULL: unknown */
   ab_buf_t encoded_manifest;
   bool has_group;
@@ -53,10 +53,9 @@ struct hypercore_s {
   uint64_t generation;
   uint64_t changed_ms;        /* when fork or length changed, as committed */
   uint64_t stored_changed_ms; /* of the group entry in the file; 0: none */
-  uint64_t frozen_changed_ms;
-  bool file_is_signed; /* the head in the file has a signature */
-  bool sign_at_close;  /* nobody has the core open: the next commit signs it */
-  uint64_t version; /* read-only stores: state of the file that `committed` was read from */
+  bool file_is_signed;        /* the head in the file has a signature */
+  bool sign_at_close;         /* nobody has the core open: the next commit signs it */
+  uint64_t version;           /* read-only stores: state of the file that `committed` was read from */
 
   ab__bitfield_t bits;
   ab__tail_t tail; /* live */
@@ -67,6 +66,7 @@ struct hypercore_s {
   size_t wanted_count;
   size_t wanted_next; /* position of the oldest, once full */
   hypercore_listener_t *listeners;
+  hypercore_listener_t *next_listener; /* to be told; unlistening moves it on */
 };
 
 /** A closed core of the store, without references; the caller enters and loads it. NULL: out of memory. */
@@ -110,8 +110,8 @@ ab__core_block (hypercore_t *core, uint64_t index, ab_slice_t *stored);
 int
 ab__core_committed_block (hypercore_t *core, uint64_t index, ab_slice_t *stored);
 
-/** The live tail changed: into the store's list of dirty cores, bytes accounted. `staged` is what the tail held
- * before. */
+/** The live tail changed: into the store's list of dirty cores, bytes accounted. `staged` is what the tail
+ * held before. */
 void
 ab__core_touch (hypercore_t *core, size_t staged);
 

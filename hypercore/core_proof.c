@@ -103,7 +103,9 @@ drop_known_nodes (hypercore_t *core, ab_node_list_t *nodes) {
 
 /* All that can fail of taking a result: nothing has changed when it does. */
 static int
-prepare_result (hypercore_t *core, const ab_proof_result_t *result, bool has_block, ab_slice_t *stored, ab_buf_t *signature) {
+prepare_result (
+  hypercore_t *core, const ab_proof_result_t *result, bool has_block, ab_slice_t *stored, ab_buf_t *signature
+) {
   uint64_t index = result->block_index;
   int err = ab__tail_reserve(&core->tail, 1, result->nodes.count);
   if (err == 0 && has_block) err = ab__bitfield_prepare_set(&core->bits, index, index + 1);
@@ -233,7 +235,9 @@ hypercore_reorg (hypercore_t *core, const ab_reorg_t *reorg) {
   int err = ab__store_check_write(core->store);
   if (err < 0) return err;
   if (!reorg->done || !ab_reorg_is_current(reorg, &core->live.tree)) {
-    return ab_store_fail(core->store, AB_EOPERATION, "the core changed while its new fork was looked into; begin again");
+    return ab_store_fail(
+      core->store, AB_EOPERATION, "the core changed while its new fork was looked into; begin again"
+    );
   }
 
   ab_buf_t signature = {0};
@@ -283,7 +287,8 @@ ask (hypercore_t *to, hypercore_t *from, const ab_request_t *request, ab_arena_t
     ab_proof_encode(&answer, proof);
     err = answer.err;
   }
-  if (err == 0) err = ab_arena_copy(arena, ab_buf_slice(&answer), &received); /* what is decoded points into it */
+  if (err == 0)
+    err = ab_arena_copy(arena, ab_buf_slice(&answer), &received); /* what is decoded points into it */
   if (err == 0) err = ab_proof_decode(received, arena, proof);
   ab_buf_destroy(&message);
   ab_buf_destroy(&answer);
@@ -294,7 +299,7 @@ static int
 exchange (hypercore_t *to, hypercore_t *from, const ab_request_t *request) {
   ab_arena_t arena = {0};
   ab_proof_t proof;
-  ab_proof_outcome_t outcome;
+  ab_proof_outcome_t outcome = AB_PROOF_APPLIED;
   int err = ask(to, from, request, &arena, &proof);
   if (err == 0) err = hypercore_apply_proof(to, &proof, &outcome);
   if (err == 0 && outcome == AB_PROOF_IGNORED) {
@@ -313,7 +318,7 @@ exchange (hypercore_t *to, hypercore_t *from, const ab_request_t *request) {
 static int
 pull_fork_inside (hypercore_t *to, hypercore_t *from, ab_arena_t *arena) {
   ab_proof_t proof;
-  ab_reorg_t reorg;
+  ab_reorg_t reorg = {0};
   ab_request_t request = {.id = 1, .fork = from->committed.tree.fork, .has_upgrade = true};
   request.wants_manifest = to->manifest == NULL;
   request.upgrade.length = from->committed.tree.length;
@@ -347,8 +352,7 @@ pull_upgrade (hypercore_t *to, hypercore_t *from, uint64_t length) {
   if (length == 0 || length > committed) length = committed;
   if (length <= have) return 0;
   ab_request_t request = {
-    .id = 1, .fork = to->live.tree.fork, .has_upgrade = true, .wants_manifest = to->manifest == NULL
-  };
+    .id = 1, .fork = to->live.tree.fork, .has_upgrade = true, .wants_manifest = to->manifest == NULL};
   request.upgrade.start = have;
   request.upgrade.length = length - have;
   return exchange(to, from, &request);
@@ -369,11 +373,21 @@ pull_block (hypercore_t *to, hypercore_t *from, uint64_t index) {
   return err < 0 ? err : exchange(to, from, &request);
 }
 
+static int
+different_cores (hypercore_t *to, const hypercore_t *from) {
+  char expected[AB_KEY_TEXT_LEN + 1], found[AB_KEY_TEXT_LEN + 1];
+  ab_key_to_text(&to->key, expected);
+  ab_key_to_text(&from->key, found);
+  return ab_store_fail(
+    to->store, AB_ECONFLICT, "different cores: %s cannot be pulled into %s", found, expected
+  );
+}
+
 int
 hypercore_pull (hypercore_t *to, hypercore_t *from, uint64_t length, uint64_t start, uint64_t end) {
   int err = ab__store_check_write(to->store);
   if (err < 0) return err;
-  if (!ab_key_equal(&to->key, &from->key)) return ab_store_fail(to->store, AB_ECONFLICT, "these are different cores");
+  if (!ab_key_equal(&to->key, &from->key)) return different_cores(to, from);
   if ((err = pull_fork(to, from)) < 0) return err;
   if ((err = pull_upgrade(to, from, length)) < 0) return err;
 

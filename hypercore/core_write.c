@@ -30,7 +30,8 @@ prologue_of (const hypercore_t *core) {
 static bool
 is_unsigned_prologue (const hypercore_t *core, size_t count) {
   uint64_t prologue = prologue_of(core);
-  return prologue > 0 && core->manifest->signer_count == 0 && core->live.tree.length == 0 && count == prologue;
+  return prologue > 0 && core->manifest->signer_count == 0 && core->live.tree.length == 0 &&
+         count == prologue;
 }
 
 static int
@@ -155,8 +156,8 @@ ab__core_cut (hypercore_t *core, const ab_tree_t *tree) {
 
 void
 ab__core_settle_cut (hypercore_t *core) {
-  /* A memory store has nothing below its tail that could still serve the old state. Out of memory: the next commit
-   * does it. */
+  /* A memory store has nothing below its tail that could still serve the old state. Out of memory: the next
+   * commit does it. */
   if (core->store->storage == NULL) (void) ab__core_commit_in_memory(core);
 }
 
@@ -213,7 +214,9 @@ hypercore_rollback (hypercore_t *core, uint64_t length) {
     ab_buf_append(&signature, ab_buf_slice(&lower->signature));
     err = signature.err;
   } else if (!hypercore_is_writable(core)) {
-    return ab_store_fail(core->store, AB_EINVAL, "only the writer of a core can roll back to a length of its own");
+    return ab_store_fail(
+      core->store, AB_EINVAL, "only the writer of a core can roll back to a length of its own"
+    );
   } else {
     err = load_tree(core, core->live.tree.fork, length, &tree);
   }
@@ -282,7 +285,8 @@ hypercore_clear (hypercore_t *core, uint64_t start, uint64_t end) {
   size_t staged = core->tail.staged;
   ab__bitfield_clear(&core->bits, start, end);
   ab__tail_clear(&core->tail, start, end);
-  if (core->store->storage == NULL) core->tail.cleared_count = 0; /* nothing lies below a memory store's tail */
+  if (core->store->storage == NULL)
+    core->tail.cleared_count = 0; /* nothing lies below a memory store's tail */
   core->tail.head_changed = true; /* of the contiguous length */
   core->generation++;
   ab__core_touch(core, staged);

@@ -25,12 +25,13 @@ int
 corestore_key_pair (ab_store_t *store, const ab_key_t *namespace_key, ab_slice_t name, ab_key_pair_t *out) {
   static const ab_key_t none;
   if (!store->has_secret) {
-    return ab_store_fail(store, AB_EDENIED, "%s/secret may not be read, and names follow from it", store->dir);
+    return ab_store_fail(
+      store, AB_EDENIED, "%s/secret may not be read, and names follow from it", store->dir
+    );
   }
   uint8_t seed[32];
   ab_slice_t parts[3] = {
-    ab_slice(ab_ns_corestore, 32), ab_key_slice(namespace_key == NULL ? &none : namespace_key), name
-  };
+    ab_slice(ab_ns_corestore, 32), ab_key_slice(namespace_key == NULL ? &none : namespace_key), name};
   ab_hash_keyed(seed, store->secret.primary.bytes, parts, 3);
   ab_key_pair_from_seed(out, seed);
   ab_wipe(seed, sizeof(seed));
@@ -192,7 +193,8 @@ load_core_inside (ab_store_t *store, const ab_key_t *discovery_key, ab_arena_t *
 
   hypercore_t *core = ab__core_new(store, number, &record.key);
   if (core == NULL) return AB_ENOMEM;
-  if (!ab_key_equal(&core->discovery_key, discovery_key)) err = corrupt(store, "the record of a core has another key");
+  if (!ab_key_equal(&core->discovery_key, discovery_key))
+    err = corrupt(store, "the record of a core has another key");
   if (err == 0) err = take_record(core, &record);
   if (err == 0) err = ab__core_load_head(core);
   if (err == 0) err = find_pair(core);
@@ -237,8 +239,10 @@ typedef struct {
 } plan_t;
 
 static int
-conflict (ab_store_t *store, const char *what) {
-  return ab_store_fail(store, AB_ECONFLICT, "%s", what);
+conflict (ab_store_t *store, const ab_key_t *key, const char *what) {
+  char text[AB_KEY_TEXT_LEN + 1];
+  ab_key_to_text(key, text);
+  return ab_store_fail(store, AB_ECONFLICT, "core %s: %s", text, what);
 }
 
 /* The key recorded under a name. AB_ENOTFOUND: none. */
@@ -277,7 +281,7 @@ plan_name (ab_store_t *store, plan_t *plan) {
   plan->key = is_recorded ? recorded : derived;
   plan->has_manifest = ab_key_equal(&plan->key, &derived);
   if (plan->options.key != NULL && !ab_key_equal(plan->options.key, &plan->key)) {
-    return conflict(store, "the name and the key are of different cores");
+    return conflict(store, plan->options.key, "the name and the key are of different cores");
   }
   return 0;
 }
@@ -314,7 +318,7 @@ plan_manifest (ab_store_t *store, plan_t *plan) {
   plan->has_manifest = true;
   if (plan->options.key == NULL) plan->key = key;
   else if (!ab_key_equal(&key, &plan->key) && !ab_manifest_is_compat(&plan->manifest, &plan->key)) {
-    return conflict(store, "the manifest is not that of the key");
+    return conflict(store, plan->options.key, "the manifest is not that of the key");
   }
   return 0;
 }
@@ -322,11 +326,11 @@ plan_manifest (ab_store_t *store, plan_t *plan) {
 static int
 make_plan (ab_store_t *store, const hypercore_options_t *options, plan_t *plan) {
   *plan = (plan_t){.options = hypercore_options_default()};
-  if (options == NULL || options->struct_size < sizeof(options->struct_size) ||
-      options->struct_size > sizeof(*options)) {
+  size_t size = options == NULL ? 0 : options->struct_size;
+  if (size < sizeof(options->struct_size) || size > sizeof(*options)) {
     return ab_store_fail(store, AB_EINVAL, "the options have to start from hypercore_options_default()");
   }
-  memcpy(&plan->options, options, options->struct_size);
+  memcpy(&plan->options, options, size);
   const hypercore_options_t *o = &plan->options;
   if (o->key != NULL) plan->key = *o->key;
   else if (o->name.len == 0 && o->key_pair == NULL && o->manifest.len == 0) {
@@ -335,6 +339,17 @@ make_plan (ab_store_t *store, const hypercore_options_t *options, plan_t *plan) 
   if (o->name.len > 0) return plan_name(store, plan);
   int err = o->manifest.len > 0 ? plan_manifest(store, plan) : 0;
   return err == 0 && o->key_pair != NULL ? plan_pair(store, plan) : err;
+}
+
+/* A given pair is stored with its core; one that follows from a name need not be. */
+static int
+keep_pair (hypercore_t *core, const ab_key_pair_t *pair) {
+  if (core->pair == NULL || memcmp(core->pair, pair, sizeof(*pair)) != 0) {
+    return conflict(
+      core->store, &core->key, "the key pair is none of the core's signers, or another one is stored"
+    );
+  }
+  return core->store->options.read_only ? 0 : ab__secret_add_pair(&core->store->secret, pair);
 }
 
 /* Give the core what the plan has and it lacks. Sets record_changed where that is to be stored. */
@@ -349,13 +364,7 @@ complete_core (hypercore_t *core, const plan_t *plan, bool *changed) {
   }
   if (plan->has_pair) {
     if ((err = ab__core_set_pair(core, &plan->pair)) < 0) return err;
-    bool is_named = plan->options.name.len > 0;
-    if (!is_named && (core->pair == NULL || memcmp(core->pair, &plan->pair, sizeof(plan->pair)) != 0)) {
-      return conflict(store, "the key pair is none of the core's signers, or another one is stored");
-    }
-    if (!is_named && !store->options.read_only && (err = ab__secret_add_pair(&store->secret, &plan->pair)) < 0) {
-      return err;
-    }
+    if (plan->options.name.len == 0 && (err = keep_pair(core, &plan->pair)) < 0) return err;
   }
   if (plan->options.name.len > 0 && core->name.len == 0) {
     if ((err = ab_arena_copy(&core->arena, plan->options.name, &core->name)) < 0) return err;
@@ -364,7 +373,7 @@ complete_core (hypercore_t *core, const plan_t *plan, bool *changed) {
   }
   const ab_key_t *group = plan->options.group;
   if (group == NULL || (core->has_group && ab_key_equal(&core->group, group))) return 0;
-  if (core->has_group) return conflict(store, "the core is in another storage group");
+  if (core->has_group) return conflict(store, &core->key, "it is in another storage group");
   core->group = *group;
   core->has_group = true;
   *changed = true;
@@ -378,7 +387,8 @@ create_core (ab_store_t *store, const plan_t *plan, hypercore_t **out) {
     ab_key_to_text(&plan->key, text);
     return ab_store_fail(store, AB_ENOTFOUND, "the store has no core %s", text);
   }
-  if (store->next_number == UINT32_MAX) return ab_store_fail(store, AB_ETOOBIG, "the store has too many cores");
+  if (store->next_number == UINT32_MAX)
+    return ab_store_fail(store, AB_ETOOBIG, "the store has too many cores");
   hypercore_t *core = ab__core_new(store, store->next_number, &plan->key);
   if (core == NULL) return AB_ENOMEM;
   bool changed;
@@ -452,7 +462,8 @@ hypercore_retain (hypercore_t *core) {
 
 void
 ab__core_sign_later (hypercore_t *core) {
-  if (core->file_is_signed || core->signing != HYPERCORE_SIGN_ON_DEMAND || !hypercore_is_writable(core)) return;
+  if (core->file_is_signed || core->signing != HYPERCORE_SIGN_ON_DEMAND || !hypercore_is_writable(core))
+    return;
   if (core->live.tree.length == 0 && core->live.tree.fork == 0) return;
   core->sign_at_close = true;
   core->tail.head_changed = true;
@@ -575,7 +586,7 @@ corestore_group_updates (
   ab_store_t *store,
   const ab_key_t *group,
   uint64_t since_ms,
-  int (*each) (void *data, const ab_key_t *key, uint64_t length),
+  int (*each)(void *data, const ab_key_t *key, uint64_t length),
   void *data
 ) {
   int err = ab__store_check(store);

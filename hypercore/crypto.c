@@ -58,21 +58,24 @@ ab_hash (uint8_t out[32], const ab_slice_t *parts, size_t count) {
 
 _Static_assert(sizeof(crypto_generichash_state) <= sizeof(ab_hasher_t), "room for libsodium's state");
 
+static crypto_generichash_state *
+state_of (ab_hasher_t *hasher) {
+  return (crypto_generichash_state *) (void *) hasher->state;
+}
+
 void
 ab_hasher_init (ab_hasher_t *hasher) {
-  (void) crypto_generichash_init((crypto_generichash_state *) (void *) hasher->state, NULL, 0, 32);
+  (void) crypto_generichash_init(state_of(hasher), NULL, 0, 32);
 }
 
 void
 ab_hasher_update (ab_hasher_t *hasher, ab_slice_t bytes) {
-  (void) crypto_generichash_update(
-    (crypto_generichash_state *) (void *) hasher->state, bytes.data, bytes.len
-  );
+  (void) crypto_generichash_update(state_of(hasher), bytes.data, bytes.len);
 }
 
 void
 ab_hasher_final (ab_hasher_t *hasher, uint8_t out[32]) {
-  (void) crypto_generichash_final((crypto_generichash_state *) (void *) hasher->state, out, 32);
+  (void) crypto_generichash_final(state_of(hasher), out, 32);
 }
 
 void

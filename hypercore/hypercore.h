@@ -1,20 +1,21 @@
 /* hypercore.h: signed append-only logs (cores), and the store that keeps many of them in one directory.
  *
- *   ab_store_t  one directory, one lock, one LMDB environment
+ *   ab_store_t      one directory, one lock, one LMDB environment
  *     hypercore_t   one core: blocks 0, 1, 2 … under a Merkle tree whose head is signed
  *       committed   what LMDB holds
  *       frozen      a tail that a commit is writing (or has failed to write and will write again)
  *       live        a tail in memory that takes every new write
  *
  *   Reads look in live, then frozen, then LMDB. ab_store_commit freezes the live tails of all cores and
- * writes them in one transaction; a crash leaves the state before or after it. Only committed lengths are
- * signed and shown to peers, so dropping a live tail (hypercore_rollback) does not raise the fork.
+ *   writes them in one transaction; a crash leaves the state before or after it. Only committed lengths are
+ *   signed and shown to peers, so dropping a live tail (hypercore_rollback) does not raise the fork.
  *
  * Files      encoding, crypto, id, manifest, verify, flat_tree, tree, proof, reorg, encryption: pure
- *            bitfield, tail, core: one core; storage: LMDB (the only file with lmdb.h); secret: the secrets
- * file store, corestore: the directory, names and keys Invariant  a block, its bit and the tree nodes that
- * prove it appear and disappear together To change  a stored format: storage.c, and raise its format number;
- * a hashed one: the vectors decide
+ *            bitfield, tail (of map and bump), record, core, core_write, core_proof: one core
+ *            storage: LMDB (the only file with lmdb.h), data_file: a look at it before; secret: the secrets
+ *            store, commit, lock, corestore: the directory, from the tails to the file, names and keys
+ * Invariant  a block, its bit and the tree nodes that prove it appear and disappear together
+ * To change  a stored format: storage.h and record.c, and raise its number; a hashed one: the vectors decide
  *
  * Calls on one store (and on everything opened from it) must not overlap, but may come from any thread.
  */
@@ -36,7 +37,8 @@ typedef struct {
   uint32_t struct_size;
   bool create;         /* make the directory and an empty store if there is none (default true) */
   bool read_only;      /* stands beside a writing process; every write is AB_EREADONLY */
-  bool relaxed;        /* do not sync at commit: a power loss may lose the last commits, never the store */
+  bool relaxed;        /* do not sync at commit: ending the process loses nothing, but a power loss may lose
+                        * the last commits, or the store where the file system does not keep write order */
   size_t cache_bytes;  /* decoded blocks of all bees; 0: 32 MiB */
   size_t staged_bytes; /* a commit starts when this much is staged; 0: 16 MiB */
   uint32_t manifest_version;   /* of cores made by name: 1 (default) or 2 */
@@ -88,12 +90,13 @@ AB_API int
 ab_store_sync (ab_store_t *store);
 
 /**
- * Do work that is due in everything opened from this store: drains, later timers and connections; for up to about
- * `budget_ms`. A read-only store takes over what the writing process committed meanwhile.
+ * Do work that is due in everything opened from this store: drains, later timers and connections; for up to
+ * about `budget_ms`. A read-only store takes over what the writing process committed meanwhile.
  *
- * next_deadline_ms  if not NULL: when to call again at the latest, by the store's clock; UINT64_MAX: no need to
+ * next_deadline_ms  if not NULL: when to call again at the latest, by the store's clock; UINT64_MAX: never
  *
- * Returns 1 if there is more to do now, 0, or the first error of a part; the other parts have run all the same.
+ * Returns 1 if there is more to do now, 0, or the first error of a part; the other parts have run all the
+ * same.
  */
 AB_API int
 ab_store_run (ab_store_t *store, uint32_t budget_ms, uint64_t *next_deadline_ms);
@@ -221,8 +224,9 @@ hypercore_signature (hypercore_t *core, ab_slice_t *out);
 AB_API int
 hypercore_append (hypercore_t *core, const ab_slice_t *blocks, size_t count, uint64_t *length);
 
-/** One block, decrypted; borrowed until the next call on this core. AB_EREMOTE if it is not here and may be
- * at a peer (it is noted as wanted), AB_ENOTFOUND past the end of a core that is ours to write. */
+/** One block, decrypted; borrowed until the next call on this core. Never data NULL, also when it is empty.
+ * AB_EREMOTE if it is not here and may be at a peer (it is noted as wanted), AB_ENOTFOUND past the end of a
+ * core that is ours to write. */
 AB_API int
 hypercore_get (hypercore_t *core, uint64_t index, ab_slice_t *block);
 /** As hypercore_get, but the bytes as stored. */
@@ -257,10 +261,11 @@ AB_API int
 hypercore_set_user_data (hypercore_t *core, const char *name, ab_slice_t value);
 
 /**
- * Copy what `from` (in another store) has of the core into `to` through proofs in their wire form, as two peers
- * would: first its fork, if that is higher, then an upgrade to at most `length` blocks (or further, if a proof of
- * less cannot be made; 0: all of it), then the blocks of [start, end) that are missing. For examples, tests and
- * offline transfer. Returns 0, AB_ECONFLICT (not the same core), or what producing or verifying a proof says.
+ * Copy what `from` (in another store) has of the core into `to` through proofs in their wire form, as two
+ * peers would: first its fork, if that is higher, then an upgrade to at most `length` blocks (or further, if
+ * a proof of less cannot be made; 0: all of it), then the blocks of [start, end) that are missing. For
+ * examples, tests and offline transfer. Returns 0, AB_ECONFLICT (not the same core), or what producing or
+ * verifying a proof says.
  */
 AB_API int
 hypercore_pull (hypercore_t *to, hypercore_t *from, uint64_t length, uint64_t start, uint64_t end);

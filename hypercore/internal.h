@@ -32,7 +32,8 @@ typedef struct hypercore_listener_s hypercore_listener_t;
 struct hypercore_listener_s {
   void (*changed)(void *data, hypercore_t *core); /* blocks came, or the length changed */
   void *data;
-  hypercore_listener_t *next; /* private from here on */
+  hypercore_t *core; /* private from here on */
+  hypercore_listener_t *next;
   hypercore_listener_t **link;
 };
 void
@@ -41,8 +42,8 @@ void
 hypercore_unlisten (hypercore_listener_t *listener);
 
 /** A proof that answers `request`, built in `arena`; names committed lengths only. AB_EOPERATION if it cannot
- * be made. The block's value is the stored bytes; data NULL if they are not committed here, and then the proof is
- * not to be sent. */
+ * be made. The block's value is the stored bytes; data NULL if they are not committed here, and then the
+ * proof is not to be sent. */
 int
 hypercore_prove (hypercore_t *core, const ab_request_t *request, ab_arena_t *arena, ab_proof_t *proof);
 /** Verify a proof and stage what it proves. `outcome`: applied or ignored (see proof.h). A negative result is
@@ -51,8 +52,8 @@ hypercore_prove (hypercore_t *core, const ab_request_t *request, ab_arena_t *are
 int
 hypercore_apply_proof (hypercore_t *core, const ab_proof_t *proof, ab_proof_outcome_t *outcome);
 /**
- * Moving to a higher fork, by the steps of reorg.h; nothing of the core changes before hypercore_reorg stages the
- * finished one. AB_EOPERATION there: the core moved meanwhile, begin again.
+ * Moving to a higher fork, by the steps of reorg.h; nothing of the core changes before hypercore_reorg stages
+ * the finished one. AB_EOPERATION there: the core moved meanwhile, begin again.
  */
 int
 hypercore_reorg_begin (hypercore_t *core, const ab_proof_t *proof, ab_arena_t *arena, ab_reorg_t *reorg);
@@ -94,8 +95,8 @@ ab_store_detach (ab_runner_t *runner);
 void **
 ab_store_slot (ab_store_t *store, void (*destroy)(void *));
 
-/** Bytes kept in the secrets file under a name, as an encryption key that a user asked to keep. `out` is borrowed
- * until the next call; AB_ENOTFOUND. */
+/** Bytes kept in the secrets file under a name, as an encryption key that a user asked to keep. `out` is
+ * borrowed until the next call; AB_ENOTFOUND. */
 int
 ab_store_secret (ab_store_t *store, const char *name, ab_slice_t *out);
 /** Keep bytes there, or with data NULL forget them. At once and durable, not with the next commit. */

@@ -39,13 +39,17 @@ static int
 translate (int rc) {
   switch (rc) {
   case ENOENT:
-  case ENOTDIR: return AB_ENOTSTORE;
+  case ENOTDIR:
+    return AB_ENOTSTORE;
   case EACCES:
   case EPERM:
-  case EROFS: return AB_EDENIED;
+  case EROFS:
+    return AB_EDENIED;
   case ENOSPC:
-  case EDQUOT: return AB_ENOSPC;
-  default: return AB_EIO;
+  case EDQUOT:
+    return AB_ENOSPC;
+  default:
+    return AB_EIO;
   }
 }
 
@@ -84,7 +88,8 @@ ab__lock_release (int fd) {
 /* ---- directories this process has open ---- */
 
 static ab__open_dir_t *open_dirs;
-static atomic_flag open_dirs_busy = ATOMIC_FLAG_INIT; /* stores may be opened on several threads; held briefly */
+static atomic_flag open_dirs_busy =
+  ATOMIC_FLAG_INIT; /* stores may be opened on several threads; held briefly */
 
 int
 ab__open_dir_enter (const char *dir, ab__open_dir_t *entry) {
@@ -92,7 +97,8 @@ ab__open_dir_enter (const char *dir, ab__open_dir_t *entry) {
   *entry = (ab__open_dir_t){0};
   if (stat(dir, &st) != 0) return AB_EIO;
 
-  while (atomic_flag_test_and_set_explicit(&open_dirs_busy, memory_order_acquire)) {}
+  while (atomic_flag_test_and_set_explicit(&open_dirs_busy, memory_order_acquire)) {
+  }
   ab__open_dir_t *other = open_dirs;
   while (other != NULL && (other->device != (uint64_t) st.st_dev || other->inode != (uint64_t) st.st_ino)) {
     other = other->next;
@@ -109,7 +115,8 @@ ab__open_dir_enter (const char *dir, ab__open_dir_t *entry) {
 void
 ab__open_dir_leave (ab__open_dir_t *entry) {
   if (entry->link == NULL) return;
-  while (atomic_flag_test_and_set_explicit(&open_dirs_busy, memory_order_acquire)) {}
+  while (atomic_flag_test_and_set_explicit(&open_dirs_busy, memory_order_acquire)) {
+  }
   *entry->link = entry->next;
   if (entry->next != NULL) entry->next->link = entry->link;
   atomic_flag_clear_explicit(&open_dirs_busy, memory_order_release);

@@ -24,8 +24,8 @@ ab__lock_take (const char *dir, int *fd, char holder[AB__HOLDER_MAX]);
 void
 ab__lock_release (int fd);
 
-/* LMDB must not be opened twice by one process, not even for reading: closing one would drop the file locks of
- * the other. So every open store is entered here, by the identity of its directory. */
+/* LMDB must not be opened twice by one process, not even for reading: closing one would drop the file locks
+ * of the other. So every open store is entered here, by the identity of its directory. */
 typedef struct ab__open_dir_s ab__open_dir_t;
 struct ab__open_dir_s {
   uint64_t device;

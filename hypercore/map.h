@@ -3,8 +3,8 @@
  *   slots     [ . 2 . 0 . . 1 . ]     open addressing: position of an entry plus one, 0 is free
  *   entries   [ e0 | e1 | e2 ]        every entry begins with its uint64_t key
  *
- * The keys come from peers, so slots are chosen by a seeded mix. Pointers to entries hold until the next reserve
- * or filter.
+ * The keys come from peers, so slots are chosen by a seeded mix. Pointers to entries hold until the next
+ * reserve or filter.
  */
 #ifndef AB_MAP_H
 #define AB_MAP_H
@@ -38,7 +38,8 @@ ab__map_reserve (ab__map_t *map, size_t more);
 void *
 ab__map_find (const ab__map_t *map, uint64_t key);
 
-/** The entry of `key`, made if it is new (`*is_new`, key written, the rest not initialised). Needs a reserve. */
+/** The entry of `key`, made if it is new (`*is_new`, key written, the rest not initialised). Needs a reserve.
+ */
 void *
 ab__map_put (ab__map_t *map, uint64_t key, bool *is_new);
 

@@ -1,10 +1,11 @@
 /* record.h: what the store keeps about a core beside its blocks and nodes. Private to hypercore/.
  *
- *   HEADS      uint fork | uint length | uint byte length | uint contiguous length | uint changed (ms) |
- *              tree hash 32 | buffer signature
- *   CORES      key 32 | uint flags (1 manifest, 2 group, 4 name) | buffer manifest, in its record form |
- *              group 32 | namespace 32, buffer name
- *   NODES      the nodes that end with one block: uint mask of depths | for each, lowest first: uint size | hash 32
+ *   HEADS   uint fork | uint length | uint byte length | uint contiguous length | uint changed (ms) |
+ *           tree hash 32 | buffer signature
+ *   CORES   key 32 | uint flags (1 manifest, 2 group, 4 name) | buffer manifest, in its record form |
+ *           group 32 | namespace 32, buffer name
+ *   NODES   all stored nodes that end with one block: uint mask of their depths |
+ *           for each, lowest first: uint size, hash 32
  *
  * What comes out of the file is decoded as if it were hostile.
  */
@@ -48,10 +49,12 @@ ab__core_record_encode (ab_buf_t *out, const ab__core_record_t *record);
 int
 ab__core_record_decode (ab_slice_t bytes, ab_arena_t *arena, ab__core_record_t *record);
 
-/** The nodes of one block's record: of ascending depth, all with the same rightmost block. Errors stick in `out`. */
+/** The nodes of one block's record: of ascending depth, all with the same rightmost block. Errors stick in
+ * `out`. */
 void
 ab__nodes_record_encode (ab_buf_t *out, const ab_node_t *nodes, size_t count);
-/** Encode what an older record has as well. The new ones win. Errors stick, AB_ECORRUPT if the old one is damaged. */
+/** Encode what an older record has as well. The new ones win. Errors stick, AB_ECORRUPT if the old one is
+ * damaged. */
 void
 ab__nodes_record_merge (ab_buf_t *out, ab_slice_t old, const ab_node_t *nodes, size_t count);
 /** Find one node. Returns 0, AB_ENOTFOUND or AB_ECORRUPT. */

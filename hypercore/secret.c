@@ -48,7 +48,8 @@ ab__secret_pair (const ab__secret_t *secret, const uint8_t public_key[32]) {
 int
 ab__secret_add_pair (ab__secret_t *secret, const ab_key_pair_t *pair) {
   if (ab__secret_pair(secret, pair->public_key) != NULL) return 0;
-  ab_key_pair_t *pairs = malloc((secret->pair_count + 1) * sizeof(*pairs)); /* not realloc: the old copy is wiped */
+  ab_key_pair_t *pairs =
+    malloc((secret->pair_count + 1) * sizeof(*pairs)); /* not realloc: the old copy is wiped */
   if (pairs == NULL) return AB_ENOMEM;
   if (secret->pair_count > 0) {
     memcpy(pairs, secret->pairs, secret->pair_count * sizeof(*pairs));
@@ -131,8 +132,8 @@ write_hex (ab_buf_t *out, ab_slice_t bytes) {
   }
 }
 
-static void
-encode (ab_buf_t *out, const ab__secret_t *secret) {
+void
+ab__secret_encode (ab_buf_t *out, const ab__secret_t *secret) {
   size_t size = 256 + 256 * secret->pair_count; /* room at once, so that growing leaves no copies behind */
   for (size_t i = 0; i < secret->value_count; i++)
     size += 16 + 2 * (strlen(secret->values[i].name) + secret->values[i].value.len);
@@ -226,9 +227,8 @@ decode_line (ab__secret_t *secret, uint8_t *at, uint8_t *end, bool *has_primary,
   return *has_end ? 0 : AB_ECORRUPT;
 }
 
-/* Destroys the text. */
-static int
-decode (ab__secret_t *secret, uint8_t *text, size_t len) {
+int
+ab__secret_decode (ab__secret_t *secret, uint8_t *text, size_t len) {
   uint8_t *at = text, *end = text + len;
   if (!take_word(&at, end, SECRET_HEADER)) return AB_ECORRUPT;
   if (!take_word(&at, end, SECRET_VERSION "\n")) return AB_EVERSION;
@@ -248,14 +248,19 @@ decode (ab__secret_t *secret, uint8_t *text, size_t len) {
 static int
 translate (int rc) {
   switch (rc) {
-  case ENOENT: return AB_ENOTFOUND;
+  case ENOENT:
+    return AB_ENOTFOUND;
   case EACCES:
   case EPERM:
-  case EROFS: return AB_EDENIED;
+  case EROFS:
+    return AB_EDENIED;
   case ENOSPC:
-  case EDQUOT: return AB_ENOSPC;
-  case ENOMEM: return AB_ENOMEM;
-  default: return AB_EIO;
+  case EDQUOT:
+    return AB_ENOSPC;
+  case ENOMEM:
+    return AB_ENOMEM;
+  default:
+    return AB_EIO;
   }
 }
 
@@ -289,7 +294,7 @@ ab__secret_load (const char *dir, ab__secret_t *secret) {
   ab_buf_t text = {0};
   int err = read_file(fd, &text);
   close(fd);
-  if (err == 0) err = decode(secret, text.data, text.len);
+  if (err == 0) err = ab__secret_decode(secret, text.data, text.len);
   wipe_buf(&text);
   secret->changed = false;
   if (err < 0) ab__secret_destroy(secret);
@@ -307,8 +312,8 @@ write_all (int fd, ab_slice_t bytes) {
   return 0;
 }
 
-static int
-sync_dir (const char *dir) {
+int
+ab__sync_dir (const char *dir) {
   int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return translate(errno);
   int err = fsync(fd) == 0 ? 0 : translate(errno);
@@ -335,14 +340,14 @@ replace_file (const char *dir, ab_slice_t text) {
     (void) unlink(temporary);
     return err;
   }
-  return sync_dir(dir);
+  return ab__sync_dir(dir);
 }
 
 int
 ab__secret_save (const char *dir, ab__secret_t *secret) {
   if (!secret->changed) return 0;
   ab_buf_t text = {0};
-  encode(&text, secret);
+  ab__secret_encode(&text, secret);
   int err = text.err < 0 ? text.err : replace_file(dir, ab_buf_slice(&text));
   wipe_buf(&text);
   if (err == 0) secret->changed = false;

@@ -7,8 +7,8 @@
  *     value HEXNAME HEX            bytes a user asked to be kept, for example an encryption key
  *     end                          so that a cut file is noticed
  *
- * It is replaced as a whole: temporary file, fsync, rename, fsync of the folder. Its presence also says that the
- * store was made completely.
+ * It is replaced as a whole: temporary file, fsync, rename, fsync of the folder. Its presence also says that
+ * the store was made completely.
  */
 #ifndef AB_SECRET_H
 #define AB_SECRET_H
@@ -45,6 +45,18 @@ ab__secret_load (const char *dir, ab__secret_t *secret);
  * AB_ENOMEM; after an error the old file is still there. */
 int
 ab__secret_save (const char *dir, ab__secret_t *secret);
+
+/** Make the names in a folder durable. Returns 0, AB_EDENIED or AB_EIO. */
+int
+ab__sync_dir (const char *dir);
+
+/** The text of the file. Errors stick in `out`. */
+void
+ab__secret_encode (ab_buf_t *out, const ab__secret_t *secret);
+/** Read it into an empty object; the text is destroyed on the way. After an error the object has to be
+ * destroyed. Returns 0, AB_ECORRUPT, AB_EVERSION or AB_ENOMEM. */
+int
+ab__secret_decode (ab__secret_t *secret, uint8_t *text, size_t len);
 
 /** The pair of a public key, or NULL. */
 const ab_key_pair_t *

@@ -1,11 +1,14 @@
 /* storage.c: the store's data file, on LMDB.
  *
- * No table has changed yet: format 1 is the only one. A file with a higher number is refused, so that an older
- * program never writes into tables it does not understand.
+ * No table has changed yet: format 1 is the only one. A file with a higher number is refused, so that an
+ * older program never writes into tables it does not understand.
  *
  * MDB_NOMEMINIT is never set: it would let uninitialised heap memory, and so secrets, reach the file.
  */
+#define _GNU_SOURCE /* fallocate */
 #include "hypercore/storage.h"
+
+#include "hypercore/data_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,9 +26,19 @@
 #define FILE_MODE 0600
 #define DATA_FILE "data.mdb" /* LMDB's own names */
 #define LOCK_FILE "lock.mdb"
+#define LOCK_FILE_BYTES 8192 /* what LMDB makes it for its usual number of readers */
 
 static const char *const table_names[AB__TABLES] = {
-  "meta", "cores", "keys", "names", "heads", "blocks", "nodes", "bits", "user-data", "groups",
+  "meta",
+  "cores",
+  "keys",
+  "names",
+  "heads",
+  "blocks",
+  "nodes",
+  "bits",
+  "user-data",
+  "groups",
 };
 
 struct ab__storage_s {
@@ -72,7 +85,7 @@ static bool
 disk_is_full (ab__storage_t *storage) {
   struct statvfs fs;
   if (statvfs(storage->dir, &fs) != 0) return false;
-  return fs.f_bavail == 0 || fs.f_bavail * fs.f_frsize < 64 * 1024;
+  return fs.f_bavail == 0 || fs.f_bavail * fs.f_frsize < (size_t) 64 * 1024;
 }
 
 /* Our code for one of LMDB or the system; `what` says what was being done. */
@@ -80,10 +93,14 @@ static int
 translate (ab__storage_t *storage, int rc, const char *what) {
   if (rc == EIO && storage->env != NULL && disk_is_full(storage)) rc = ENOSPC;
   switch (rc) {
-  case 0: return 0;
-  case MDB_NOTFOUND: return AB_ENOTFOUND;
-  case MDB_MAP_FULL: return AB__STORAGE_FULL;
-  case ENOMEM: return fail(storage, AB_ENOMEM, "%s in %s: out of memory", what, storage->dir);
+  case 0:
+    return 0;
+  case MDB_NOTFOUND:
+    return AB_ENOTFOUND;
+  case MDB_MAP_FULL:
+    return AB__STORAGE_FULL;
+  case ENOMEM:
+    return fail(storage, AB_ENOMEM, "%s in %s: out of memory", what, storage->dir);
   case ENOSPC:
   case EDQUOT:
     return fail(
@@ -100,7 +117,11 @@ translate (ab__storage_t *storage, int rc, const char *what) {
     );
   case EROFS:
     return fail(
-      storage, AB_EDENIED, "%s in %s: the file system is read-only; open the store read-only", what, storage->dir
+      storage,
+      AB_EDENIED,
+      "%s in %s: the file system is read-only; open the store read-only",
+      what,
+      storage->dir
     );
   case MDB_CORRUPTED:
   case MDB_PAGE_NOTFOUND:
@@ -114,100 +135,15 @@ translate (ab__storage_t *storage, int rc, const char *what) {
       storage->dir,
       mdb_strerror(rc)
     );
-  case MDB_PANIC: storage->broken = true; break;
+  case MDB_PANIC:
+    storage->broken = true;
+    break;
   case MDB_READERS_FULL:
     return fail(storage, AB_EIO, "%s in %s: too many processes read this store at once", what, storage->dir);
-  default: break;
+  default:
+    break;
   }
   return fail(storage, AB_EIO, "%s in %s: %s", what, storage->dir, mdb_strerror(rc));
-}
-
-/* ---- the file before LMDB touches it ---- */
-
-/* The start of LMDB's two meta pages, as version 0.9 writes it on 64 bit machines. */
-typedef struct {
-  uint64_t page;
-  uint16_t pad;
-  uint16_t flags;
-  uint32_t bounds;
-  uint32_t magic;
-  uint32_t version;
-  uint64_t address;
-  uint64_t map_bytes;
-  struct {
-    uint32_t pad; /* of the first: the page size */
-    uint16_t flags;
-    uint16_t depth;
-    uint64_t counts[5]; /* branch, leaf, overflow pages, entries, root */
-  } trees[2];
-  uint64_t last_page;
-  uint64_t transaction;
-} meta_page_t;
-
-_Static_assert(sizeof(meta_page_t) == 152, "LMDB's meta page has no holes");
-
-#define META_MAGIC 0xBEEFC0DEu
-#define META_VERSION 1
-
-typedef struct {
-  bool exists;
-  uint64_t bytes;
-  bool is_zero; /* no bytes, or none that is not zero where the metas are */
-  bool is_lmdb;
-  size_t page_bytes;
-  uint64_t needed; /* bytes up to the last page in use */
-} file_info_t;
-
-static bool
-read_meta (int fd, uint64_t at, meta_page_t *meta) {
-  return pread(fd, meta, sizeof(*meta), (off_t) at) == (ssize_t) sizeof(*meta) && meta->magic == META_MAGIC &&
-         meta->version == META_VERSION;
-}
-
-static bool
-is_zero (int fd) {
-  uint8_t start[sizeof(meta_page_t)] = {0};
-  ssize_t len = pread(fd, start, sizeof(start), 0);
-  for (ssize_t i = 0; i < len; i++)
-    if (start[i] != 0) return false;
-  return true;
-}
-
-static int
-inspect_file (ab__storage_t *storage, const char *path, file_info_t *info) {
-  *info = (file_info_t){0};
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return 0;
-  if (fd < 0) return translate(storage, errno, "opening the data file");
-
-  struct stat st;
-  if (fstat(fd, &st) != 0) {
-    int rc = errno;
-    close(fd);
-    return translate(storage, rc, "looking at the data file");
-  }
-  info->exists = true;
-  info->bytes = (uint64_t) st.st_size;
-  info->is_zero = is_zero(fd);
-
-  meta_page_t first = {0}, second = {0};
-  if (read_meta(fd, 0, &first)) {
-    info->is_lmdb = true;
-    info->page_bytes = first.trees[0].pad;
-    if (info->page_bytes >= 256 && info->page_bytes <= 65536) {
-      const meta_page_t *newest = &first;
-      if (read_meta(fd, info->page_bytes, &second)) {
-        if (second.transaction > first.transaction) newest = &second;
-      } else {
-        info->bytes = 0; /* the second meta page is always there */
-      }
-      info->needed = newest->last_page < (uint64_t) 1 << 48 ? (newest->last_page + 1) * info->page_bytes : UINT64_MAX;
-    } else {
-      info->needed = UINT64_MAX;
-    }
-  }
-  close(fd);
-  return 0;
 }
 
 /* ---- opening ---- */
@@ -219,6 +155,18 @@ close_env (ab__storage_t *storage) {
   storage->reading = false;
   if (storage->env != NULL) mdb_env_close(storage->env);
   storage->env = NULL;
+}
+
+/* LMDB writes to its lock file through memory, where a full disk is a signal: set its blocks aside before. */
+static int
+allocate_lock_file (ab__storage_t *storage) {
+  char path[4096];
+  snprintf(path, sizeof(path), "%s/" LOCK_FILE, storage->dir);
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+  if (fd < 0) return errno;
+  int rc = fallocate(fd, 0, 0, LOCK_FILE_BYTES) == 0 ? 0 : errno;
+  close(fd);
+  return rc == ENOSPC || rc == EDQUOT ? rc : 0; /* a file system that cannot do it has to do without */
 }
 
 /* Open the environment with as much address space as the system gives. */
@@ -234,7 +182,8 @@ open_env (ab__storage_t *storage) {
       storage->env = NULL;
       return translate(storage, rc, "opening the data file");
     }
-    if ((rc = mdb_env_set_maxdbs(storage->env, AB__TABLES + 2)) == 0 &&
+    if ((rc = storage->read_only ? 0 : allocate_lock_file(storage)) == 0 &&
+        (rc = mdb_env_set_maxdbs(storage->env, AB__TABLES + 2)) == 0 &&
         (rc = mdb_env_set_mapsize(storage->env, storage->map_bytes)) == 0) {
       rc = mdb_env_open(storage->env, storage->dir, flags, FILE_MODE);
     }
@@ -246,7 +195,11 @@ open_env (ab__storage_t *storage) {
     }
     if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH) {
       return fail(
-        storage, AB_ENOTSTORE, "%s/" DATA_FILE " is not a store's data file: %s", storage->dir, mdb_strerror(rc)
+        storage,
+        AB_ENOTSTORE,
+        "%s/" DATA_FILE " is not a store's data file: %s",
+        storage->dir,
+        mdb_strerror(rc)
       );
     }
     return translate(storage, rc, "opening the data file");
@@ -262,15 +215,16 @@ open_env (ab__storage_t *storage) {
 
 static int
 put_u32 (MDB_txn *txn, MDB_dbi table, const char *name, uint32_t value) {
-  uint8_t bytes[4] = {(uint8_t) (value >> 24), (uint8_t) (value >> 16), (uint8_t) (value >> 8), (uint8_t) value};
-  MDB_val key = {strlen(name), (void *) (uintptr_t) name};
+  uint8_t bytes[4] = {
+    (uint8_t) (value >> 24), (uint8_t) (value >> 16), (uint8_t) (value >> 8), (uint8_t) value};
+  MDB_val key = {strlen(name), (void *) name};
   MDB_val val = {sizeof(bytes), bytes};
   return mdb_put(txn, table, &key, &val, 0);
 }
 
 static int
 check_format (ab__storage_t *storage, MDB_txn *txn) {
-  MDB_val key = {strlen("format"), (void *) (uintptr_t) "format"};
+  MDB_val key = {strlen("format"), (void *) "format"};
   MDB_val val;
   int rc = mdb_get(txn, storage->tables[AB__META], &key, &val);
   if (rc == MDB_NOTFOUND || (rc == 0 && val.mv_size != 4)) {
@@ -290,9 +244,7 @@ check_format (ab__storage_t *storage, MDB_txn *txn) {
     );
   }
   if (format != AB__STORAGE_FORMAT) {
-    return fail(
-      storage, AB_ECORRUPT, "%s has the unknown format %lu", storage->dir, (unsigned long) format
-    );
+    return fail(storage, AB_ECORRUPT, "%s has the unknown format %lu", storage->dir, (unsigned long) format);
   }
   return 0;
 }
@@ -309,7 +261,11 @@ open_tables (ab__storage_t *storage, bool create) {
     rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &storage->tables[i]);
     if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {
       err = fail(
-        storage, AB_ENOTSTORE, "%s/" DATA_FILE " has no table \"%s\": not a store", storage->dir, table_names[i]
+        storage,
+        AB_ENOTSTORE,
+        "%s/" DATA_FILE " has no table \"%s\": not a store",
+        storage->dir,
+        table_names[i]
       );
     } else if (rc != 0) {
       err = translate(storage, rc, "opening the tables");
@@ -357,10 +313,11 @@ mark_free (MDB_txn *txn, size_t first, size_t count, uint8_t *is_free) {
   return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* LMDB does not write pages at the end that one transaction took and gave back. A file that ends before its last
- * page is whole if all that it lacks is such pages; the caller made it longer so that looking is safe. */
+/* LMDB does not write pages at the end that one transaction took and gave back. A file that ends before its
+ * last page is whole if all that it lacks is such pages; the caller made it longer so that looking is safe.
+ */
 static int
-check_missing_pages (ab__storage_t *storage, const file_info_t *file) {
+check_missing_pages (ab__storage_t *storage, const ab__data_file_t *file) {
   size_t first = (size_t) (file->bytes / file->page_bytes);
   size_t count = (size_t) (file->needed / file->page_bytes) - first;
   uint8_t *is_free = calloc(count, 1);
@@ -379,7 +336,7 @@ check_missing_pages (ab__storage_t *storage, const file_info_t *file) {
 }
 
 static int
-damaged_size (ab__storage_t *storage, const file_info_t *file) {
+damaged_size (ab__storage_t *storage, const ab__data_file_t *file) {
   return fail(
     storage,
     AB_ECORRUPT,
@@ -393,7 +350,7 @@ damaged_size (ab__storage_t *storage, const file_info_t *file) {
 #define MISSING_PAGES_MAX 65536 /* what one transaction may plausibly have left unwritten */
 
 static int
-open_short_file (ab__storage_t *storage, const char *path, const file_info_t *file) {
+open_short_file (ab__storage_t *storage, const char *path, const ab__data_file_t *file) {
   bool plausible = file->page_bytes != 0 && file->bytes >= 2 * file->page_bytes &&
                    file->needed / file->page_bytes - file->bytes / file->page_bytes <= MISSING_PAGES_MAX;
   if (!plausible || storage->read_only) return damaged_size(storage, file);
@@ -424,9 +381,10 @@ open_file (ab__storage_t *storage, bool complete) {
   int len = snprintf(path, sizeof(path), "%s/" DATA_FILE, storage->dir);
   if (len < 0 || (size_t) len >= sizeof(path)) return fail(storage, AB_EINVAL, "the path is too long");
 
-  file_info_t file;
-  int err = inspect_file(storage, path, &file);
-  if (err < 0) return err;
+  ab__data_file_t file;
+  int rc = ab__data_file_inspect(path, &file);
+  if (rc != 0) return translate(storage, rc, "looking at the data file");
+  int err;
   if (complete && (!file.exists || file.is_zero)) {
     return fail(
       storage,
@@ -567,7 +525,7 @@ ab__storage_version (ab__storage_t *storage, uint64_t *version) {
 
 static MDB_val
 val (ab_slice_t bytes) {
-  MDB_val v = {bytes.len, (void *) (uintptr_t) bytes.data};
+  MDB_val v = {bytes.len, (void *) bytes.data};
   return v;
 }
 
@@ -575,7 +533,7 @@ int
 ab__storage_get (ab__storage_t *storage, ab__table_t table, ab_slice_t key, ab_slice_t *value) {
   int err = ensure_reader(storage);
   if (err < 0) return err;
-  MDB_val k = val(key), v;
+  MDB_val k = val(key), v = {0};
   int rc = mdb_get(storage->reader, storage->tables[table], &k, &v);
   if (rc != 0) return translate(storage, rc, "reading");
   *value = ab_slice(v.mv_data, v.mv_size);
@@ -594,7 +552,9 @@ make_key (uint8_t out[12], uint32_t core, uint64_t index) {
 }
 
 int
-ab__storage_get_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value) {
+ab__storage_get_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value
+) {
   uint8_t key[12];
   make_key(key, core, index);
   return ab__storage_get(storage, table, ab_slice(key, sizeof(key)), value);
@@ -615,7 +575,7 @@ ab__storage_seek (
   int rc = mdb_cursor_open(storage->reader, storage->tables[table], &cursor);
   if (rc != 0) return translate(storage, rc, "reading");
 
-  MDB_val k = val(key), v;
+  MDB_val k = val(key), v = {0};
   rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
   if (!forward && rc == MDB_NOTFOUND) {
     rc = mdb_cursor_get(cursor, &k, &v, MDB_LAST);
@@ -666,23 +626,27 @@ ab__storage_put (ab__storage_t *storage, ab__table_t table, ab_slice_t key, ab_s
   assert(key.len <= AB__STORAGE_KEY_MAX);
   MDB_cursor *cursor;
   int err = writer_cursor(storage, table, &cursor);
-  if (err < 0) return err;
+  if (err != 0) return err;
   MDB_val k = val(key), v = val(value);
   int rc = mdb_cursor_put(cursor, &k, &v, 0);
   return rc == 0 ? 0 : translate(storage, rc, "writing");
 }
 
 int
-ab__storage_put_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value) {
+ab__storage_put_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value
+) {
   uint8_t key[12];
   make_key(key, core, index);
   return ab__storage_put(storage, table, ab_slice(key, sizeof(key)), value);
 }
 
-/* A core with the highest number grows at the end of its tables, where MDB_APPEND fills pages instead of halving
- * them. Whether that is so is found out by trying, once per run of one core. */
+/* A core with the highest number grows at the end of its tables, where MDB_APPEND fills pages instead of
+ * halving them. Whether that is so is found out by trying, once per run of one core. */
 int
-ab__storage_append_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value) {
+ab__storage_append_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value
+) {
   uint8_t key[12];
   make_key(key, core, index);
   if (table != storage->last_table || core != storage->last_core) {
@@ -694,7 +658,7 @@ ab__storage_append_at (ab__storage_t *storage, ab__table_t table, uint32_t core,
 
   MDB_cursor *cursor;
   int err = writer_cursor(storage, table, &cursor);
-  if (err < 0) return err;
+  if (err != 0) return err;
   MDB_val k = {sizeof(key), key}, v = val(value);
   int rc = mdb_cursor_put(cursor, &k, &v, MDB_APPEND);
   if (rc == 0) return 0;
@@ -704,10 +668,12 @@ ab__storage_append_at (ab__storage_t *storage, ab__table_t table, uint32_t core,
 }
 
 int
-ab__storage_peek_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value) {
+ab__storage_peek_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value
+) {
   uint8_t key[12];
   make_key(key, core, index);
-  MDB_val k = {sizeof(key), key}, v;
+  MDB_val k = {sizeof(key), key}, v = {0};
   int rc = mdb_get(storage->writer, storage->tables[table], &k, &v);
   if (rc != 0) return translate(storage, rc, "reading");
   *value = ab_slice(v.mv_data, v.mv_size);
@@ -722,13 +688,15 @@ ab__storage_delete (ab__storage_t *storage, ab__table_t table, ab_slice_t key) {
 }
 
 int
-ab__storage_delete_range (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t start, uint64_t end) {
+ab__storage_delete_range (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t start, uint64_t end
+) {
   uint8_t first[12], last[12];
   make_key(first, core, start);
   make_key(last, core, end);
   MDB_cursor *cursor;
   int err = writer_cursor(storage, table, &cursor);
-  if (err < 0) return err;
+  if (err != 0) return err;
 
   MDB_val k = {sizeof(first), first}, v;
   int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
@@ -787,7 +755,8 @@ ab__storage_write_abort (ab__storage_t *storage) {
 int
 ab__storage_grow (ab__storage_t *storage) {
   assert(storage->writer == NULL && storage->sections == 0);
-  if (storage->map_bytes > SIZE_MAX / 4) return fail(storage, AB_ENOMEM, "%s has no room to grow", storage->dir);
+  if (storage->map_bytes > SIZE_MAX / 4)
+    return fail(storage, AB_ENOMEM, "%s has no room to grow", storage->dir);
   size_t before = storage->map_bytes;
   int rc = mdb_env_set_mapsize(storage->env, before * 2);
   if (rc == 0) {
@@ -799,6 +768,11 @@ ab__storage_grow (ab__storage_t *storage) {
   int err = reopen(storage);
   if (err < 0) return err;
   return fail(
-    storage, AB_ENOMEM, "%s needs more than %zu bytes of address space: %s", storage->dir, before, mdb_strerror(rc)
+    storage,
+    AB_ENOMEM,
+    "%s needs more than %zu bytes of address space: %s",
+    storage->dir,
+    before,
+    mdb_strerror(rc)
   );
 }

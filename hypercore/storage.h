@@ -44,21 +44,21 @@ typedef struct ab__storage_s ab__storage_t;
 typedef struct {
   const char *dir;
   bool read_only;
-  bool relaxed;       /* commits do not sync */
-  size_t map_bytes;   /* address space to reserve; 0: 1 TiB. Halved while the system refuses it */
-  char *message;      /* what is wrong, when opening or anything later fails */
+  bool relaxed;     /* commits do not sync */
+  size_t map_bytes; /* address space to reserve; 0: 1 TiB. Halved while the system refuses it */
+  char *message;    /* what is wrong, when opening or anything later fails */
   size_t message_len;
 } ab__storage_options_t;
 
 /* What kind of data file a directory holds. */
 typedef enum {
-  AB__FILE_NONE = 0,  /* no data file, or one whose creation did not finish: begin anew */
-  AB__FILE_STORE,     /* looks like ours */
+  AB__FILE_NONE = 0, /* no data file, or one whose creation did not finish: begin anew */
+  AB__FILE_STORE,    /* looks like ours */
 } ab__file_kind_t;
 
 /**
- * Open the data file of `dir`, made if it does not exist. `complete`: the store was made completely before, so
- * a missing or empty data file is damage.
+ * Open the data file of `dir`, made if it does not exist. `complete`: the store was made completely before,
+ * so a missing or empty data file is damage.
  *
  * Returns 0, AB_ENOTSTORE, AB_EVERSION, AB_ECORRUPT (shorter than its last used page), AB_EDENIED, AB_ENOSPC,
  * AB_EIO or AB_ENOMEM.
@@ -95,7 +95,9 @@ ab__storage_get (ab__storage_t *storage, ab__table_t table, ab_slice_t key, ab_s
 
 /** The same under core ‖ index. */
 int
-ab__storage_get_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value);
+ab__storage_get_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value
+);
 
 /** The first entry at or after `key` (`forward`), or the last one at or before it. AB_ENOTFOUND: none. */
 int
@@ -119,19 +121,27 @@ ab__storage_write_begin (ab__storage_t *storage);
 int
 ab__storage_put (ab__storage_t *storage, ab__table_t table, ab_slice_t key, ab_slice_t value);
 int
-ab__storage_put_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value);
+ab__storage_put_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value
+);
 /** The same for runs of ascending indexes at a core's end, which may be cheaper. */
 int
-ab__storage_append_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value);
+ab__storage_append_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t value
+);
 /** A value as this write sees it, borrowed until its next change. Returns 0, AB_ENOTFOUND or an error. */
 int
-ab__storage_peek_at (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value);
+ab__storage_peek_at (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t index, ab_slice_t *value
+);
 /** Deleting what is not there is no error. */
 int
 ab__storage_delete (ab__storage_t *storage, ab__table_t table, ab_slice_t key);
 /** Delete [start, end) of a core. */
 int
-ab__storage_delete_range (ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t start, uint64_t end);
+ab__storage_delete_range (
+  ab__storage_t *storage, ab__table_t table, uint32_t core, uint64_t start, uint64_t end
+);
 /** Durable when it returns 0, unless relaxed. Ends the write in any case. */
 int
 ab__storage_write_commit (ab__storage_t *storage);

@@ -19,12 +19,13 @@
 
 #define CACHE_BYTES ((size_t) 32 << 20)
 #define STAGED_BYTES ((size_t) 16 << 20)
-#define STALE_CHECK_MS (3600u * 1000u)
+#define STALE_CHECK_MS 3600000u /* an hour */
 #define DIR_MODE 0700
 
 /* ---- forks: asking the system for our pid in every call would cost more than the call ---- */
 
-static atomic_uint fork_count; /* of this process and those it comes from, as far as this library was loaded */
+static atomic_uint
+  fork_count; /* of this process and those it comes from, as far as this library was loaded */
 static atomic_flag forks_watched = ATOMIC_FLAG_INIT;
 
 static void
@@ -57,7 +58,9 @@ int
 ab__store_check_write (ab_store_t *store) {
   int err = ab__store_check(store);
   if (err < 0 || !store->options.read_only) return err;
-  return ab_store_fail(store, AB_EREADONLY, "%s is open read-only; open it without read_only to write", store->dir);
+  return ab_store_fail(
+    store, AB_EREADONLY, "%s is open read-only; open it without read_only to write", store->dir
+  );
 }
 
 /* ---- messages ---- */
@@ -114,7 +117,10 @@ take_options (ab_store_t *store, const ab_store_options_t *options) {
   if (store->options.manifest_version == 0) store->options.manifest_version = 1;
   if (store->options.manifest_version > 2) {
     return ab_store_fail(
-      store, AB_EINVAL, "manifest version %u cannot be made; 1 or 2 can", (unsigned) store->options.manifest_version
+      store,
+      AB_EINVAL,
+      "manifest version %u cannot be made; 1 or 2 can",
+      (unsigned) store->options.manifest_version
     );
   }
   if (store->options.primary_key != NULL) {
@@ -176,7 +182,9 @@ make_dir (ab_store_t *store) {
   }
   if (mkdir(store->dir, DIR_MODE) != 0 && errno != EEXIST) {
     if (errno != ENOENT) return system_fail(store, errno, "making");
-    return ab_store_fail(store, AB_ENOTSTORE, "the directory that %s is to be made in does not exist", store->dir);
+    return ab_store_fail(
+      store, AB_ENOTSTORE, "the directory that %s is to be made in does not exist", store->dir
+    );
   }
   sync_parent(store->dir);
   return 0;
@@ -259,7 +267,8 @@ load_secret (ab_store_t *store, bool *complete) {
   *complete = err != AB_ENOTFOUND;
   store->has_secret = err == 0;
   if (err == 0 || err == AB_ENOTFOUND) return 0;
-  if (err == AB_EDENIED && store->options.read_only) return 0; /* named cores cannot be derived then, that is all */
+  if (err == AB_EDENIED && store->options.read_only)
+    return 0; /* named cores cannot be derived then, that is all */
   const char *what = err == AB_ECORRUPT  ? "does not decode; restore it from a copy"
                      : err == AB_EDENIED ? "may not be read by this user"
                                          : ab_strerror(err);
@@ -288,7 +297,8 @@ read_number (ab_store_t *store) {
   ab_slice_t value;
   ab__storage_read_begin(store->storage);
   int err = ab__storage_get(store->storage, AB__META, ab_text("cores"), &value);
-  if (err == 0 && value.len != 4) err = ab_store_fail(store, AB_ECORRUPT, "%s: the number of cores", store->dir);
+  if (err == 0 && value.len != 4)
+    err = ab_store_fail(store, AB_ECORRUPT, "%s: the number of cores", store->dir);
   if (err == 0) {
     for (size_t i = 0; i < 4; i++) store->next_number = store->next_number << 8 | value.data[i];
   }
@@ -309,7 +319,9 @@ finish_creation (ab_store_t *store) {
     );
   }
   make_primary_key(store);
-  int err = ab__secret_save(store->dir, &store->secret);
+  int err =
+    ab__sync_dir(store->dir); /* of the data file's name, so that it cannot be missing beside the secrets */
+  if (err == 0) err = ab__secret_save(store->dir, &store->secret);
   return err == 0 ? 0 : ab_store_fail(store, err, "writing %s/secret: %s", store->dir, ab_strerror(err));
 }
 
@@ -364,7 +376,14 @@ destroy (ab_store_t *store) {
 }
 
 int
-ab__store_open (const char *dir, const ab_store_options_t *options, size_t map_bytes, ab_store_t **out, char *message, size_t message_len) {
+ab__store_open (
+  const char *dir,
+  const ab_store_options_t *options,
+  size_t map_bytes,
+  ab_store_t **out,
+  char *message,
+  size_t message_len
+) {
   if (message_len > 0) message[0] = 0;
   ab_store_t *store = calloc(1, sizeof(*store));
   int err = store == NULL ? AB_ENOMEM : 0;
@@ -402,6 +421,89 @@ ab_store_open (
   return ab__store_open(dir, options, 0, out, message, message_len);
 }
 
+/* ---- runners ---- */
+
+static void
+begin_walk (ab_store_t *store, ab__walk_t *walk) {
+  *walk = (ab__walk_t){store->runners, store->walk};
+  store->walk = walk;
+}
+
+/* The next runner, NULL at the end, which ends the walk. */
+static ab_runner_t *
+step (ab_store_t *store, ab__walk_t *walk) {
+  ab_runner_t *runner = walk->next;
+  if (runner == NULL) store->walk = walk->outer;
+  else walk->next = runner->next;
+  return runner;
+}
+
+void
+ab_store_attach (ab_store_t *store, ab_runner_t *runner) {
+  runner->store = store;
+  runner->next = store->runners;
+  runner->link = &store->runners;
+  if (runner->next != NULL) runner->next->link = &runner->next;
+  store->runners = runner;
+}
+
+void
+ab_store_detach (ab_runner_t *runner) {
+  if (runner->link == NULL) return;
+  for (ab__walk_t *walk = runner->store->walk; walk != NULL; walk = walk->outer)
+    if (walk->next == runner) walk->next = runner->next;
+  *runner->link = runner->next;
+  if (runner->next != NULL) runner->next->link = runner->link;
+  runner->link = NULL;
+  runner->next = NULL;
+}
+
+void
+ab__store_tell_committed (ab_store_t *store, int status) {
+  ab__walk_t walk;
+  ab_runner_t *runner;
+  begin_walk(store, &walk);
+  while ((runner = step(store, &walk)) != NULL)
+    if (runner->committed != NULL) runner->committed(runner->data, status);
+}
+
+static void
+tell_closing (ab_store_t *store) {
+  ab__walk_t walk;
+  ab_runner_t *runner;
+  begin_walk(store, &walk);
+  while ((runner = step(store, &walk)) != NULL)
+    if (runner->closing != NULL) runner->closing(runner->data);
+}
+
+int
+ab_store_run (ab_store_t *store, uint32_t budget_ms, uint64_t *next_deadline_ms) {
+  int err = ab__store_check(store);
+  if (err < 0) return err;
+  uint64_t start = store->env.now_ms(store->env.data);
+  uint64_t deadline = UINT64_MAX;
+  if (store->storage != NULL && start - store->stale_check_ms >= STALE_CHECK_MS) {
+    ab__storage_clear_stale(store->storage);
+    store->stale_check_ms = start;
+  }
+  if (store->options.read_only && (err = ab__store_refresh(store)) < 0) return err;
+
+  int result = 0;
+  ab__walk_t walk;
+  ab_runner_t *runner;
+  begin_walk(store, &walk);
+  while ((runner = step(store, &walk)) != NULL) {
+    if (runner->run == NULL) continue;
+    uint64_t spent = store->env.now_ms(store->env.data) - start, own_deadline = UINT64_MAX;
+    uint32_t left = spent < budget_ms ? budget_ms - (uint32_t) spent : 0;
+    int status = runner->run(runner->data, left, &own_deadline);
+    if (own_deadline < deadline) deadline = own_deadline;
+    if (result >= 0 && status != 0) result = status;
+  }
+  if (next_deadline_ms != NULL) *next_deadline_ms = deadline;
+  return result;
+}
+
 /* ---- closing ---- */
 
 /* Cores that are signed on demand get their signature now, so that a later peer finds one. */
@@ -421,7 +523,13 @@ last_commit (ab_store_t *store) {
   int err = ab_store_commit(store);
   if (err < 0) {
     ab_store_log(
-      store, 0, "store", "%zu bytes staged in %s are lost, the last commit failed: %s", staged, store->dir, store->message
+      store,
+      0,
+      "store",
+      "%zu bytes staged in %s are lost, the last commit failed: %s",
+      staged,
+      store->dir,
+      store->message
     );
   }
   return err;
@@ -432,12 +540,7 @@ ab_store_close (ab_store_t *store) {
   if (store == NULL) return 0;
   int err = 0;
   if (!is_forked(store)) {
-    store->next_runner = store->runners;
-    while (store->next_runner != NULL) {
-      ab_runner_t *runner = store->next_runner;
-      store->next_runner = runner->next;
-      if (runner->closing != NULL) runner->closing(runner->data);
-    }
+    tell_closing(store);
     err = last_commit(store);
     while (store->runners != NULL) ab_store_detach(store->runners);
     if (store->slot != NULL && store->slot_destroy != NULL) store->slot_destroy(store->slot);
@@ -460,70 +563,8 @@ ab_store_staged (const ab_store_t *store) {
   return store->staged + 64 * store->dirty_count;
 }
 
-/* ---- runners ---- */
-
-void
-ab_store_attach (ab_store_t *store, ab_runner_t *runner) {
-  runner->store = store;
-  runner->next = store->runners;
-  runner->link = &store->runners;
-  if (runner->next != NULL) runner->next->link = &runner->next;
-  store->runners = runner;
-}
-
-void
-ab_store_detach (ab_runner_t *runner) {
-  if (runner->link == NULL) return;
-  if (runner->store->next_runner == runner) runner->store->next_runner = runner->next;
-  *runner->link = runner->next;
-  if (runner->next != NULL) runner->next->link = runner->link;
-  runner->link = NULL;
-  runner->next = NULL;
-}
-
-void
-ab__store_tell_committed (ab_store_t *store, int status) {
-  ab_runner_t *outer = store->next_runner; /* a commit may be made from inside a run */
-  bool outer_gone = outer == NULL;
-  store->next_runner = store->runners;
-  while (store->next_runner != NULL) {
-    ab_runner_t *runner = store->next_runner;
-    store->next_runner = runner->next;
-    if (runner->committed != NULL) runner->committed(runner->data, status);
-  }
-  store->next_runner = outer_gone ? NULL : outer;
-}
-
-int
-ab_store_run (ab_store_t *store, uint32_t budget_ms, uint64_t *next_deadline_ms) {
-  int err = ab__store_check(store);
-  if (err < 0) return err;
-  uint64_t start = store->env.now_ms(store->env.data);
-  uint64_t deadline = UINT64_MAX;
-  if (store->storage != NULL && start - store->stale_check_ms >= STALE_CHECK_MS) {
-    ab__storage_clear_stale(store->storage);
-    store->stale_check_ms = start;
-  }
-  if (store->options.read_only && (err = ab__store_refresh(store)) < 0) return err;
-
-  int result = 0;
-  store->next_runner = store->runners;
-  while (store->next_runner != NULL) {
-    ab_runner_t *runner = store->next_runner;
-    store->next_runner = runner->next;
-    if (runner->run == NULL) continue;
-    uint64_t spent = store->env.now_ms(store->env.data) - start;
-    uint64_t own_deadline = UINT64_MAX;
-    int status = runner->run(runner->data, spent < budget_ms ? budget_ms - (uint32_t) spent : 0, &own_deadline);
-    if (own_deadline < deadline) deadline = own_deadline;
-    if (result >= 0 && status != 0) result = status;
-  }
-  if (next_deadline_ms != NULL) *next_deadline_ms = deadline;
-  return result;
-}
-
 void **
-ab_store_slot (ab_store_t *store, void (*destroy_slot) (void *)) {
+ab_store_slot (ab_store_t *store, void (*destroy_slot)(void *)) {
   store->slot_destroy = destroy_slot;
   return &store->slot;
 }

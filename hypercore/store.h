@@ -17,6 +17,12 @@
 
 #define AB__MESSAGE_MAX 512
 
+/* Going through the runners while they may come and go, also inside another walk. */
+typedef struct ab__walk_s {
+  ab_runner_t *next;
+  struct ab__walk_s *outer;
+} ab__walk_t;
+
 struct ab_store_s {
   char *dir; /* NULL: in memory */
   ab_store_options_t options;
@@ -30,7 +36,7 @@ struct ab_store_s {
   ab__secret_t secret;
   bool has_secret; /* false: read-only without permission to read it */
   ab__storage_t *storage;
-  uint64_t seed; /* of every map */
+  uint64_t seed;           /* of every map */
   uint64_t stale_check_ms; /* when dead readers were last looked for */
 
   hypercore_t **cores; /* by discovery key; a power of two of chains */
@@ -38,15 +44,15 @@ struct ab_store_s {
   size_t core_count;
   uint32_t next_number;   /* of a new core */
   uint32_t stored_number; /* the same in the file */
-  hypercore_t *dirty; /* with something in the live tail */
-  hypercore_t *frozen; /* with something in the frozen tail */
+  hypercore_t *dirty;     /* with something in the live tail */
+  hypercore_t *frozen;    /* with something in the frozen tail */
   size_t dirty_count;
   size_t staged;
   bool committing;
   bool closing; /* the last commit: it signs every core */
 
   ab_runner_t *runners;
-  ab_runner_t *next_runner; /* of the walk that is going on; detaching moves it on */
+  ab__walk_t *walk; /* the innermost one that is going on */
 
   void *slot;
   void (*slot_destroy)(void *);

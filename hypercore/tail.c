@@ -79,13 +79,14 @@ ab__tail_reset (ab__tail_t *tail) {
 
 bool
 ab__tail_is_blank (const ab__tail_t *tail) {
-  return tail->run.count == 0 && tail->blocks.count == 0 && tail->nodes.count == 0 && tail->cut == AB__NO_CUT &&
-         tail->cleared_count == 0;
+  return tail->run.count == 0 && tail->blocks.count == 0 && tail->nodes.count == 0 &&
+         tail->cut == AB__NO_CUT && tail->cleared_count == 0;
 }
 
 bool
 ab__tail_is_empty (const ab__tail_t *tail) {
-  return ab__tail_is_blank(tail) && tail->user_data_count == 0 && !tail->head_changed && !tail->record_changed;
+  return ab__tail_is_blank(tail) && tail->user_data_count == 0 && !tail->head_changed &&
+         !tail->record_changed;
 }
 
 uint8_t *
@@ -147,7 +148,9 @@ ab__tail_reserve_run (ab__tail_t *tail, uint64_t index, size_t count) {
 }
 
 void
-ab__tail_append (ab__tail_t *tail, uint64_t index, ab_slice_t bytes, const ab_node_t *nodes, size_t node_count) {
+ab__tail_append (
+  ab__tail_t *tail, uint64_t index, ab_slice_t bytes, const ab_node_t *nodes, size_t node_count
+) {
   ab__run_t *run = &tail->run;
   assert(ab__tail_can_append(tail, index) && bytes.data != NULL);
   assert(run->count < run->capacity && run->node_count + node_count <= run->node_capacity);
@@ -272,8 +275,8 @@ rest_bytes (const ab__tail_t *tail) {
 static void
 filter_rest (
   ab__tail_t *tail,
-  bool (*drop_block) (const void *entry, const void *data),
-  bool (*drop_node) (const void *entry, const void *data),
+  bool (*drop_block)(const void *entry, const void *data),
+  bool (*drop_node)(const void *entry, const void *data),
   const void *data
 ) {
   tail->staged -= rest_bytes(tail);
@@ -285,7 +288,8 @@ filter_rest (
 void
 ab__tail_drop (ab__tail_t *tail, uint64_t length) {
   drop_run(tail, length);
-  if (tail->blocks.count > 0 || tail->nodes.count > 0) filter_rest(tail, block_reaches, node_reaches, &length);
+  if (tail->blocks.count > 0 || tail->nodes.count > 0)
+    filter_rest(tail, block_reaches, node_reaches, &length);
   if (tail->run.count == 0 && tail->blocks.count == 0) {
     ab__bump_reset(&tail->bytes);
     tail->is_mixed = false;
@@ -341,9 +345,7 @@ ab__tail_clear (ab__tail_t *tail, uint64_t start, uint64_t end) {
     last++;
   }
   memmove(
-    tail->cleared + first + 1,
-    tail->cleared + last,
-    (tail->cleared_count - last) * sizeof(*tail->cleared)
+    tail->cleared + first + 1, tail->cleared + last, (tail->cleared_count - last) * sizeof(*tail->cleared)
   );
   tail->cleared[first] = range;
   tail->cleared_count = tail->cleared_count - (last - first) + 1;

@@ -1,15 +1,15 @@
 /* tail.h: what was written to a core and is not in the store's file yet. Private to hypercore/.
  *
- *   live     takes every write       run     blocks appended here, in order, and the nodes that each completed
- *   frozen   is being written        blocks  other blocks, by index; nodes: other nodes, by index
- *            by a commit             cut     hides blocks >= cut and nodes over them in the levels below
- *   file     committed               cleared ranges of blocks dropped in the levels below
+ *   live     takes every write         run      blocks appended here, and the nodes that each completed
+ *   frozen   is written by a commit    blocks   other blocks, by index; nodes: other nodes, by index
+ *   file     committed                 cut      hides blocks >= cut and nodes over them in lower levels
+ *                                      cleared  ranges of blocks dropped in lower levels
  *
  *   A read looks in live, then frozen, then the file; a level's `cut` ends the search for what it hides.
  *   Bits are not here: one bitfield per core tells what is present, whichever level holds it.
  *
- * Block b completes its leaf and each parent that ends with it: N(b) = 2b - (ones of b) nodes lie within the first
- * b blocks, so the node of depth d that block b completes is number N(b) - N(first) + d of the run.
+ * Block b completes its leaf and each parent that ends with it: N(b) = 2b - (ones of b) nodes lie within the
+ * first b blocks, so the node of depth d that block b completes is number N(b) - N(first) + d of the run.
  *
  * Invariant  blocks and nodes of a tail were added after its cut and its clears, so a commit deletes first
  */
@@ -83,8 +83,8 @@ typedef struct {
   ab_buf_t record;
   uint64_t changed_ms; /* of the group entry; 0: none */
 
-  size_t staged;  /* bytes held, for accounting */
-  bool is_mixed;  /* not only the run has set memory aside: it is not in the run's order */
+  size_t staged; /* bytes held, for accounting */
+  bool is_mixed; /* not only the run has set memory aside: it is not in the run's order */
 } ab__tail_t;
 
 void
@@ -123,7 +123,9 @@ ab__tail_reserve_run (ab__tail_t *tail, uint64_t index, size_t count);
 
 /** The block at the end of the core with the nodes it completed. */
 void
-ab__tail_append (ab__tail_t *tail, uint64_t index, ab_slice_t bytes, const ab_node_t *nodes, size_t node_count);
+ab__tail_append (
+  ab__tail_t *tail, uint64_t index, ab_slice_t bytes, const ab_node_t *nodes, size_t node_count
+);
 
 /* ---- the rest ---- */
 

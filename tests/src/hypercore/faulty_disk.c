@@ -101,6 +101,18 @@ pwritev64 (int fd, const struct iovec *parts, int count, off64_t at) {
   return pwritev(fd, parts, count, at);
 }
 
+ssize_t
+writev (int fd, const struct iovec *parts, int count) {
+  ssize_t total = 0;
+  for (int i = 0; i < count; i++) {
+    ssize_t len = write(fd, parts[i].iov_base, parts[i].iov_len);
+    if (len < 0) return total > 0 ? total : -1;
+    total += len;
+    if ((size_t) len < parts[i].iov_len) return total;
+  }
+  return total;
+}
+
 int
 fsync (int fd) {
   if (strikes(fd, true)) return -1;

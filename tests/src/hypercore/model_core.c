@@ -1,7 +1,8 @@
-/* model_core.c: a core and a reader of it, each in a store on disk, against plain arrays, through random operations.
+/* model_core.c: a core and a reader of it, each in a store on disk, against plain arrays, through random
+ * operations.
  *
- * 100,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line, from
- * AUTOBEE_SEED, or from the clock.
+ * 100,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line,
+ * from AUTOBEE_SEED, or from the clock.
  */
 #include "hypercore/crypto.h"
 #include "stores.h"
@@ -47,8 +48,13 @@ below (uint64_t n) {
   do { \
     if (!(condition)) { \
       fprintf( \
-        stderr, "seed %u, step %llu: %s (line %d); writer: %s; reader: %s\n", seed, (unsigned long long) step, \
-        #condition, __LINE__, writer.store ? ab_store_errmsg(writer.store) : "", \
+        stderr, \
+        "seed %u, step %llu: %s (line %d); writer: %s; reader: %s\n", \
+        seed, \
+        (unsigned long long) step, \
+        #condition, \
+        __LINE__, \
+        writer.store ? ab_store_errmsg(writer.store) : "", \
         reader.store ? ab_store_errmsg(reader.store) : "" \
       ); \
       abort(); \
@@ -231,7 +237,8 @@ take_upgrade (void) {
   if (theirs->fork < ours->fork || theirs->length == 0) return;
   if (theirs->fork > ours->fork) {
     uint64_t shared = 0;
-    while (shared < theirs->length && shared < ours->length && theirs->values[shared] == ours->values[shared]) shared++;
+    while (shared < theirs->length && shared < ours->length && theirs->values[shared] == ours->values[shared])
+      shared++;
     for (uint64_t i = shared; i < ours->length; i++) ours->present[i] = false;
     ours->length = shared;
     ours->fork = theirs->fork;
@@ -260,7 +267,8 @@ op_pull (void) {
 
 static void
 op_reader_rollback (void) {
-  if (hypercore_rollback(reader.core, reader.committed.length) < 0) return; /* it moved to another fork meanwhile */
+  if (hypercore_rollback(reader.core, reader.committed.length) < 0)
+    return; /* it moved to another fork meanwhile */
   reader.live.length = reader.committed.length;
 }
 

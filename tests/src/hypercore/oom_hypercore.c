@@ -1,7 +1,7 @@
 /* oom_hypercore.c: the n-th allocation fails, n = 1, 2, 3 …, on the way through a store's life.
  *
- * Each failure is AB_ENOMEM and changes nothing that was there before: the same call made again succeeds, and what
- * was committed is found by another process that opens the store.
+ * Each failure is AB_ENOMEM and changes nothing that was there before: the same call made again succeeds, and
+ * what was committed is found by another process that opens the store.
  */
 #include "stores.h"
 #include "support/failing_alloc.h"
@@ -17,7 +17,7 @@ typedef struct {
   hypercore_t *reader;
 } world_t;
 
-typedef int (*step_fn) (world_t *world);
+typedef int (*step_fn)(world_t *world);
 
 static int
 open_own (world_t *world) {
@@ -213,7 +213,9 @@ int
 main (void) {
   static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(each_single_failure_is_survived, place_setup, place_teardown),
-    cmocka_unit_test_setup_teardown(each_point_after_which_memory_is_gone_is_survived, place_setup, place_teardown),
+    cmocka_unit_test_setup_teardown(
+      each_point_after_which_memory_is_gone_is_survived, place_setup, place_teardown
+    ),
   };
   return cmocka_run_group_tests_name("hypercore out of memory", tests, NULL, NULL);
 }

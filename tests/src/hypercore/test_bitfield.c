@@ -57,7 +57,8 @@ store_pages (ab__bitfield_t *bits, file_t *file) {
     memcpy(file->bytes[page->page], page->bytes, AB__PAGE_BYTES);
   }
   size_t count = pages.count;
-  ab__bitfield_mark_clean(bits);
+  ab__bitfield_pin(bits);
+  ab__bitfield_unpin(bits);
   ab__map_destroy(&pages);
   return count;
 }
@@ -193,7 +194,9 @@ any_changes_agree_with_an_array (void **state) {
         store_pages(&bits, &file);
         uint64_t contiguous = bits.contiguous;
         ab__bitfield_destroy(&bits);
-        ab__bitfield_init(&bits, contiguous, has_stored(&file), (ab__page_source_t){load, next, &file}, round);
+        ab__bitfield_init(
+          &bits, contiguous, has_stored(&file), (ab__page_source_t){load, next, &file}, round
+        );
       }
       check_against(&bits, model, length, &dice);
     }

@@ -512,7 +512,9 @@ listeners_are_told_of_changes_until_they_leave (void **state) {
 }
 
 #define BOTH(test) \
-  {#test " (in memory)", test, NULL, NULL, NULL}, {#test " (on disk)", test, place_setup, place_teardown, NULL}
+  {#test " (in memory)", test, NULL, NULL, NULL}, { \
+#test " (on disk)", test, place_setup, place_teardown, NULL \
+  }
 
 int
 main (void) {

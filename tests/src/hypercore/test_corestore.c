@@ -293,7 +293,9 @@ a_group_lists_what_changed_newest_first (void **state) {
   append_numbered(a, 1);
   assert_ok(store, ab_store_commit(store));
   append_numbered(b, 1);
-  snprintf(expected, sizeof(expected), "%02x:3 %02x:5 ", hypercore_key(a)->bytes[0], hypercore_key(b)->bytes[0]);
+  snprintf(
+    expected, sizeof(expected), "%02x:3 %02x:5 ", hypercore_key(a)->bytes[0], hypercore_key(b)->bytes[0]
+  );
   for (int pass = 0; pass < 2; pass++) {
     found[0] = 0;
     if (pass == 0) assert_int_equal(corestore_group_updates(store, &group, 0, note_update, found), 0);
@@ -321,7 +323,9 @@ a_group_lists_what_changed_newest_first (void **state) {
 }
 
 #define BOTH(test) \
-  {#test " (in memory)", test, NULL, NULL, NULL}, {#test " (on disk)", test, place_setup, place_teardown, NULL}
+  {#test " (in memory)", test, NULL, NULL, NULL}, { \
+#test " (on disk)", test, place_setup, place_teardown, NULL \
+  }
 #define ON_DISK(test) cmocka_unit_test_setup_teardown(test, place_setup, place_teardown)
 
 int

@@ -32,8 +32,7 @@ teardown (void **state) {
 static ab__storage_t *
 open_storage (size_t map_bytes, bool complete) {
   ab__storage_options_t options = {
-    .dir = dir, .relaxed = true, .map_bytes = map_bytes, .message = message, .message_len = sizeof(message)
-  };
+    .dir = dir, .relaxed = true, .map_bytes = map_bytes, .message = message, .message_len = sizeof(message)};
   ab__storage_t *storage = NULL;
   message[0] = 0;
   int err = ab__storage_open(&options, complete, &storage);
@@ -86,7 +85,8 @@ deleting_a_range_leaves_the_neighbours (void **state) {
   ab_slice_t value, key;
   ok(ab__storage_write_begin(storage));
   for (uint32_t core = 0; core < 3; core++)
-    for (uint64_t i = 0; i < 1000; i++) ok(ab__storage_put_at(storage, AB__BLOCKS, core, i, ab_text("some block")));
+    for (uint64_t i = 0; i < 1000; i++)
+      ok(ab__storage_put_at(storage, AB__BLOCKS, core, i, ab_text("some block")));
   ok(ab__storage_put_at(storage, AB__BLOCKS, 0, UINT64_MAX - 1, ab_text("last")));
   ok(ab__storage_delete_range(storage, AB__BLOCKS, 1, 10, 990));
   ok(ab__storage_delete_range(storage, AB__BLOCKS, 2, 0, UINT64_MAX));
@@ -149,7 +149,8 @@ the_file_is_never_shorter_than_its_last_page (void **state) {
     for (int i = 0; i < 40; i++) {
       uint64_t index = rng_below(&dice, 300);
       size_t len = rng_below(&dice, 2) == 0 ? rng_below(&dice, 6000) : 20;
-      if (rng_below(&dice, 3) > 0) ok(ab__storage_put_at(storage, AB__BLOCKS, 0, index, ab_slice(value, len)));
+      if (rng_below(&dice, 3) > 0)
+        ok(ab__storage_put_at(storage, AB__BLOCKS, 0, index, ab_slice(value, len)));
       else ok(ab__storage_delete_range(storage, AB__BLOCKS, 0, index, index + 1 + rng_below(&dice, 40)));
     }
     if (round % 7 == 0) ok(ab__storage_delete_range(storage, AB__BLOCKS, 0, 0, UINT64_MAX));
@@ -163,7 +164,8 @@ the_file_is_never_shorter_than_its_last_page (void **state) {
   /* All of it deleted: pages at the end are free. A file without them is whole. */
   storage = open_storage(0, true);
   ok(ab__storage_write_begin(storage));
-  for (uint64_t i = 0; i < 100; i++) ok(ab__storage_put_at(storage, AB__BLOCKS, 0, i, ab_slice(value, sizeof(value))));
+  for (uint64_t i = 0; i < 100; i++)
+    ok(ab__storage_put_at(storage, AB__BLOCKS, 0, i, ab_slice(value, sizeof(value))));
   ok(ab__storage_write_commit(storage));
   for (int i = 0; i < 3; i++) { /* until nothing that is used lies there */
     ok(ab__storage_write_begin(storage));
@@ -274,8 +276,12 @@ records_decode_to_what_was_encoded (void **state) {
   ab_manifest_t manifest;
   ab_manifest_default(public_key, &signer, &manifest);
   ab__core_record_t core = {
-    .key = {{1}}, .manifest = &manifest, .has_group = true, .group = {{2}}, .ns = {{3}}, .name = ab_text("name")
-  };
+    .key = {{1}},
+    .manifest = &manifest,
+    .has_group = true,
+    .group = {{2}},
+    .ns = {{3}},
+    .name = ab_text("name")};
   ab__core_record_t core_found;
   ab_buf_reset(&bytes);
   ab__core_record_encode(&bytes, &core);

@@ -1,4 +1,5 @@
-/* test_storage_errors.c: what is said of directories that cannot be opened: one row per case, code and message. */
+/* test_storage_errors.c: what is said of directories that cannot be opened: one row per case, code and
+ * message. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,13 +151,25 @@ static const row_t rows[] = {
   {"a file", a_file, true, false, NULL, AB_ENOTSTORE, {"is not a directory"}},
   {"other files", foreign_files, true, false, NULL, AB_ENOTSTORE, {"letters.txt", "empty or new directory"}},
   {"other data", foreign_data_file, true, false, NULL, AB_ENOTSTORE, {"data.mdb is not a store's data file"}},
-  {"a newer format", newer_format, true, false, NULL, AB_EVERSION, {"has format 9", "reads up to 1", "newer autobee"}},
+  {"a newer format",
+   newer_format,
+   true,
+   false,
+   NULL,
+   AB_EVERSION,
+   {"has format 9", "reads up to 1", "newer autobee"}},
   {"a newer format, read-only", newer_format, true, true, NULL, AB_EVERSION, {"has format 9"}},
   {"a newer secret", newer_secret, true, false, NULL, AB_EVERSION, {"/secret", "newer"}},
   {"a cut secret", cut_secret, true, false, NULL, AB_ECORRUPT, {"/secret does not decode", "restore"}},
   {"a lost secret", lost_secret, true, false, NULL, AB_ECORRUPT, {"\"secret\" is missing", "restore"}},
   {"a lost secret, read-only", lost_secret, true, true, NULL, AB_ECORRUPT, {"secret", "restore"}},
-  {"damaged size", cut_data, true, false, NULL, AB_ECORRUPT, {"data.mdb is damaged", "last used page", "restore"}},
+  {"damaged size",
+   cut_data,
+   true,
+   false,
+   NULL,
+   AB_ECORRUPT,
+   {"data.mdb is damaged", "last used page", "restore"}},
   {"damaged size, read-only", cut_data, true, true, NULL, AB_ECORRUPT, {"data.mdb is damaged"}},
   {"half a page left", cut_data_to_half_a_page, true, false, NULL, AB_ECORRUPT, {"data.mdb is damaged"}},
   {"empty data", empty_data, true, false, NULL, AB_ECORRUPT, {"data.mdb is empty", "restore"}},
@@ -174,9 +187,11 @@ check_row (const row_t *row, const place_t *place) {
   options.read_only = row->read_only;
   options.primary_key = row->primary_key;
   int err = ab_store_open(place->path, &options, &store, message, sizeof(message));
-  if (err != row->err) fail_msg("%s: %s (%s), not %s", row->name, ab_err_name(err), message, ab_err_name(row->err));
+  if (err != row->err)
+    fail_msg("%s: %s (%s), not %s", row->name, ab_err_name(err), message, ab_err_name(row->err));
   for (size_t i = 0; i < 3 && row->texts[i] != NULL; i++)
-    if (strstr(message, row->texts[i]) == NULL) fail_msg("%s: no \"%s\" in: %s", row->name, row->texts[i], message);
+    if (strstr(message, row->texts[i]) == NULL)
+      fail_msg("%s: no \"%s\" in: %s", row->name, row->texts[i], message);
   assert_null(store);
 
   /* Once more: what failed left nothing behind. */

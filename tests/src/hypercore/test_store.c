@@ -1,4 +1,5 @@
-/* test_store.c: what a store does as a whole: commits that fail and are made up for, read-only stores, runners. */
+/* test_store.c: what a store does as a whole: commits that fail and are made up for, read-only stores,
+ * runners. */
 #define _GNU_SOURCE
 #include "hypercore/store.h"
 
@@ -402,7 +403,8 @@ part_closing (void *data) {
 static void
 attach_part (part_t *part, ab_store_t *store) {
   *part = (part_t){.store = store, .deadline = UINT64_MAX, .last_status = 1};
-  part->runner = (ab_runner_t){.run = part_run, .committed = part_committed, .closing = part_closing, .data = part};
+  part->runner =
+    (ab_runner_t){.run = part_run, .committed = part_committed, .closing = part_closing, .data = part};
   ab_store_attach(store, &part->runner);
 }
 
@@ -447,6 +449,42 @@ runners_run_and_hear_of_commits (void **state) {
   ab_store_close(store);
   assert_int_equal(first.closings, 1);
   assert_int_equal(second.closings + third.closings, 0);
+}
+
+/* A part whose run commits, and one that leaves when it hears of the commit. */
+static int
+run_and_commit (void *data, uint32_t budget_ms, uint64_t *deadline) {
+  part_t *part = data;
+  (void) budget_ms;
+  (void) deadline;
+  part->runs++;
+  append_numbered(core_named(part->store, "a"), 1);
+  return ab_store_commit(part->store);
+}
+
+static void
+leave_when_committed (void *data, int status) {
+  part_t *part = data;
+  (void) status;
+  part->commits++;
+  if (part->victim != NULL) ab_store_detach(part->victim);
+}
+
+static void
+runners_may_leave_while_a_run_commits (void **state) {
+  ab_store_t *store = store_at(*state);
+  part_t first, second, third;
+  attach_part(&first, store);
+  attach_part(&second, store);
+  attach_part(&third, store); /* walked in the order third, second, first */
+  third.runner.run = run_and_commit;
+  first.runner.committed = leave_when_committed;
+  first.victim = &second.runner; /* the next of the outer walk */
+  assert_ok(store, ab_store_run(store, 5, NULL));
+  assert_int_equal(third.runs, 1);
+  assert_int_equal(second.runs, 0);
+  assert_int_equal(first.runs, 1);
+  ab_store_close(store);
 }
 
 static void
@@ -536,6 +574,7 @@ main (void) {
     ON_DISK(a_killed_process_leaves_a_store_that_opens),
     ON_DISK(runners_run_and_hear_of_commits),
     cmocka_unit_test(runners_run_and_hear_of_commits),
+    cmocka_unit_test(runners_may_leave_while_a_run_commits),
     cmocka_unit_test(the_slot_ends_with_the_store),
     ON_DISK(kept_secrets_are_in_their_own_file),
   };

@@ -114,7 +114,9 @@ check_state (const json_t *state, hypercore_t *core) {
   check_err("tree hash", 0, hypercore_tree_hash(core, hypercore_length(core), hash));
   check_hash("tree hash", vectors_get(state, "treeHash"), hash);
   if (check_err("signature", 0, hypercore_signature(core, &signature))) {
-    check_bytes("signature", vectors_get_bytes(state, "signature"), signature.len > 0 ? signature : ab_slice(NULL, 0));
+    check_bytes(
+      "signature", vectors_get_bytes(state, "signature"), signature.len > 0 ? signature : ab_slice(NULL, 0)
+    );
   }
   check_nodes("roots", vectors_get(state, "roots"), core->live.tree.roots, core->live.tree.root_count);
   check_have(vectors_get(state, "have"), core);
@@ -136,7 +138,8 @@ check_blocks (const json_t *blocks, hypercore_t *core) {
   size_t i;
   json_array_foreach(blocks, i, block) {
     ab_slice_t found;
-    if (check_err("get", 0, hypercore_get(core, i, &found))) check_bytes("block", vectors_bytes(block), found);
+    if (check_err("get", 0, hypercore_get(core, i, &found)))
+      check_bytes("block", vectors_bytes(block), found);
   }
 }
 
@@ -226,7 +229,9 @@ run_operation (const json_t *step, hypercore_t *core) {
     free(blocks);
     if (err == 0 && vectors_has(step, "result")) {
       check_uint("length", vectors_get_uint(vectors_get(step, "result"), "length"), length);
-      check_uint("bytes", vectors_get_uint(vectors_get(step, "result"), "byteLength"), hypercore_byte_length(core));
+      check_uint(
+        "bytes", vectors_get_uint(vectors_get(step, "result"), "byteLength"), hypercore_byte_length(core)
+      );
     }
     return err;
   }
@@ -306,7 +311,13 @@ namespace_of (const json_t *item, ab_key_t *out) {
 }
 
 static void
-check_name (const json_t *item, const ab_key_t *ns, ab_store_t *store, const char *key_member, const char *discovery_member) {
+check_name (
+  const json_t *item,
+  const ab_key_t *ns,
+  ab_store_t *store,
+  const char *key_member,
+  const char *discovery_member
+) {
   hypercore_options_t options = hypercore_options_default();
   options.namespace_key = ns;
   options.name = ab_text(vectors_get_text(item, "name"));
@@ -319,7 +330,9 @@ check_name (const json_t *item, const ab_key_t *ns, ab_store_t *store, const cha
   check_hash("key", vectors_get(item, key_member), hypercore_key(core)->bytes);
   check_hash("discovery key", vectors_get(item, discovery_member), hypercore_discovery_key(core)->bytes);
   check_that(hypercore_is_writable(core));
-  if (check_err("open by discovery key", 0, hypercore_open_discovery(store, hypercore_discovery_key(core), &same))) {
+  if (check_err(
+        "open by discovery key", 0, hypercore_open_discovery(store, hypercore_discovery_key(core), &same)
+      )) {
     check_that(same == core);
     hypercore_close(same);
   }
@@ -445,7 +458,9 @@ run_apply_step (const json_t *step, place_t *reader, ab_arena_t *arena) {
 }
 
 static void
-run_steps (const json_t *scenario, const ab_manifest_t *manifest, place_t *source, place_t *reader, ab_arena_t *arena) {
+run_steps (
+  const json_t *scenario, const ab_manifest_t *manifest, place_t *source, place_t *reader, ab_arena_t *arena
+) {
   const char *what = vectors_get_text(scenario, "what");
   json_t *step;
   size_t i;
@@ -497,7 +512,8 @@ run_scenarios (const char *file, json_t *root) {
 
 /* ---- reorgs.json ---- */
 
-/* Put the reader where it was recorded to be: the head of the writer, and of all nodes and blocks those listed. */
+/* Put the reader where it was recorded to be: the head of the writer, and of all nodes and blocks those
+ * listed. */
 static void
 put_local (hypercore_t *core, const json_t *item, ab_tree_t *tree) {
   const json_t *local = vectors_get(item, "local"), *value;

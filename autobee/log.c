@@ -1,0 +1,117 @@
+/* log.c: what is on record: heads, writers, the merged order. */
+#include "autobee/engine.h"
+#include "autobee/writer.h"
+
+#include <stdlib.h>
+
+int
+autobee_heads (autobee_t *db, int (*each)(void *data, const ab_head_t *head), void *data) {
+  int err = autobee__enter(db);
+  if (err < 0 || db->published_system.length == 0) return err;
+  bee_t *bee;
+  bee_entry_t entry;
+  ab_arena_t arena = {0};
+  record_info_t info;
+  if ((err = bee_checkout(db->system.bee, &db->published_system, &bee)) < 0) return err;
+  if ((err = bee_get(bee, autobee__record_info_key(), &entry)) < 0) goto done;
+  if ((err = autobee__record_info_decode(entry.value, &arena, &info)) < 0) goto done;
+  for (size_t i = 0; i < info.head_count && err == 0; i++) err = each(data, &info.heads[i]);
+
+done:
+  ab_arena_destroy(&arena);
+  bee_close(bee);
+  return err;
+}
+
+/* ---- writers ---- */
+
+int
+autobee_writers (
+  autobee_t *db, int (*each)(void *data, const ab_key_t *key, const autobee_writer_t *writer), void *data
+) {
+  static const uint8_t lower[] = {1, 0}, upper[] = {1, 1};
+  int err = autobee__enter(db);
+  if (err < 0) return err;
+  bee_t *bee;
+  bee_cursor_t *cursor = NULL;
+  if ((err = bee_checkout(db->system.bee, &db->published_system, &bee)) < 0) return err;
+  bee_range_t range = {
+    .lower = ab_slice(lower, 2),
+    .upper = ab_slice(upper, 2),
+    .has_lower = true,
+    .has_upper = true,
+    .upper_open = true};
+  if ((err = bee_cursor_open(bee, &range, &cursor)) < 0) goto done;
+  bee_entry_t entry;
+  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
+    ab_key_t key;
+    record_writer_t record;
+    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
+    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) goto done;
+    autobee_writer_t writer = {
+      .weight = record.weight,
+      .max_weight = record.max_weight,
+      .length = record.length,
+      .is_removed = record.is_removed,
+      .is_indexer = record_is_indexer(&record)};
+    if ((err = each(data, &key, &writer)) != 0) goto done;
+  }
+  if (err == AB_EEND) err = 0;
+
+done:
+  bee_cursor_close(cursor);
+  bee_close(bee);
+  return err;
+}
+
+/* ---- the merged order ---- */
+
+typedef int (*log_each_t)(void *data, const autobee_log_entry_t *entry);
+
+static int
+log_batch (const batch_t *batch, uint64_t weight, log_each_t each, void *data) {
+  for (size_t i = batch->count; i > 0; i--) {
+    const node_t *node = &batch->nodes[i - 1];
+    autobee_log_entry_t entry = {
+      .node = {batch->writer, node->length},
+      .timestamp_ms = node->message.timestamp_ms,
+      .weight = weight,
+      .value = node->message.value,
+      .has_block = true,
+      .is_optimistic = node->message.optimistic,
+      .batch_start = (uint32_t) node->message.batch_start,
+      .batch_end = (uint32_t) node->message.batch_end};
+    int err = each(data, &entry);
+    if (err != 0) return err;
+  }
+  return 0;
+}
+
+/* Its blocks are not here; the last node is all that the record names. */
+static int
+log_record (const system_flush_t *flush, log_each_t each, void *data) {
+  autobee_log_entry_t entry = {
+    .node = {flush->writer, flush->record.length},
+    .timestamp_ms = flush->record.timestamp_ms < 0 ? 0 : (uint64_t) flush->record.timestamp_ms,
+    .weight = flush->record.weight};
+  return each(data, &entry);
+}
+
+int
+autobee_log (autobee_t *db, log_each_t each, void *data) {
+  int err = autobee__enter(db);
+  if (err < 0) return err;
+  ab_head_t head = db->published_system;
+  while (head.length > 0) {
+    system_flush_t flush;
+    batch_t *batch = NULL;
+    if ((err = autobee__system_history(&db->system, &head, &flush)) < 0) return err;
+    err = autobee__batch_load(db, &flush.writer, flush.record.length, &batch);
+    if (err == 0) err = log_batch(batch, flush.record.weight, each, data);
+    else if (err == AB_EREMOTE || err == AB_ENOTFOUND) err = log_record(&flush, each, data);
+    autobee__batch_release(batch);
+    if (err != 0) return err;
+    head = flush.before;
+  }
+  return 0;
+}

@@ -1,0 +1,27 @@
+/* replicate.h: what a database asks of the store's connections, and tells them. Private to autobee/. */
+#ifndef AUTOBEE_REPLICATE_H
+#define AUTOBEE_REPLICATE_H
+
+#include "autobee/engine.h"
+
+/** A writer is attached: fetch its log live, and tell peers that may not know it. Without effect, like all
+ * calls below, while the database is not replicated. */
+int
+autobee__replicate_attached (autobee_t *db, writer_t *writer);
+/** It is not looked at any more: stay in touch with its log as long as there is room, and hear when it grows.
+ */
+void
+autobee__replicate_detached (autobee_t *db, writer_t *writer);
+/** Fetch the blocks of a foreign system or view core that reads miss. */
+int
+autobee__replicate_core (autobee_t *db, hypercore_t *core);
+/** A commit made blocks of the local writer durable. */
+void
+autobee__replicate_committed (autobee_t *db);
+/** After a fast-forward: ask everybody for their writers. */
+void
+autobee__replicate_lookup (autobee_t *db);
+void
+autobee__replicate_end (autobee_t *db);
+
+#endif

@@ -1,0 +1,685 @@
+#include "autobee/run.h"
+
+#include <stdlib.h>
+
+#include "autobee/anchors.h"
+#include "autobee/append.h"
+#include "autobee/grow.h"
+#include "autobee/witness.h"
+#include "autobee/writer.h"
+
+/* ---- moving ---- */
+
+int
+autobee__move (autobee_t *db, const ab_head_t *head) {
+  int err = autobee__system_move(&db->system, head);
+  if (err < 0) return err;
+  const ab_head_t *view = &db->system.view;
+  return bee_move(db->view, head->length == 0 ? NULL : &view->key, view->length);
+}
+
+static int
+cut (hypercore_t *core, bee_t *bee, uint64_t length) {
+  uint64_t floor = hypercore_floor(core);
+  if (length < floor) length = floor;
+  return hypercore_length(core) > length ? bee_rollback(bee, length) : 0;
+}
+
+int
+autobee__cut (autobee_t *db, uint64_t system_length, uint64_t view_length) {
+  int err = cut(db->system_core, db->system.bee, system_length);
+  return err < 0 ? err : cut(db->view_core, db->view, view_length);
+}
+
+/* The length of the own core that `head` needs. */
+static uint64_t
+own_length (const hypercore_t *core, const ab_head_t *head, uint64_t at_least) {
+  uint64_t length = ab_key_equal(&head->key, hypercore_key(core)) ? head->length : 0;
+  return length > at_least ? length : at_least;
+}
+
+/* Blocks behind the heads that nothing names. */
+static int
+cut_undone (autobee_t *db) {
+  if (db->options.conformance || db->run.keep_blocks) return 0;
+  return autobee__cut(
+    db,
+    own_length(db->system_core, &db->system.head, db->system_start),
+    own_length(db->view_core, &db->system.view, db->view_start)
+  );
+}
+
+/* ---- weight ---- */
+
+static int
+record_of (autobee_t *db, const ab_key_t *key, record_writer_t *space, const record_writer_t **out) {
+  int err = autobee__system_record(&db->system, key, space);
+  *out = err == 0 ? space : NULL;
+  return err == AB_ENOTFOUND ? 0 : err;
+}
+
+int
+autobee__resolve (autobee_t *db, batch_t *batch) {
+  record_writer_t spaces[2];
+  const record_writer_t *record, *backer = NULL;
+  int err = record_of(db, &batch->writer, &spaces[0], &record);
+  if (err < 0) return err;
+  const oplog_witness_t *witness = batch_witness(batch);
+  if (witness == NULL) {
+    batch->weight = record_standing(record);
+  } else {
+    if (autobee__witness_counts(witness, &batch->writer, record)) {
+      if ((err = record_of(db, &witness->backer.key, &spaces[1], &backer)) < 0) return err;
+    }
+    err = autobee__witness_weight(witness, &batch->writer, record, backer, &batch->weight);
+    if (err < 0) return err;
+  }
+  batch->is_weighed = true;
+  return 0;
+}
+
+typedef struct {
+  uint64_t weight;
+  unsigned rises;
+} rise_t;
+
+/* Resolve in a run: a weight that keeps rising again would never leave it (N4). */
+static int
+resolve_bounded (autobee_t *db, batch_t *batch) {
+  run_t *run = &db->run;
+  int err = autobee__resolve(db, batch);
+  if (err < 0 || !run->has_undone) return err;
+
+  ab_key_t id = batch->writer;
+  uint64_t first = batch_first(batch)->length;
+  for (int i = 0; i < 8; i++) id.bytes[i] ^= (uint8_t) (first >> (8 * i));
+  rise_t *rise = autobee__keymap_get(&run->rises, &id);
+  if (rise == NULL) {
+    rise = ab_arena_zalloc(&run->arena, 1, sizeof(*rise));
+    if (rise == NULL || autobee__keymap_put(&run->rises, &id, rise) < 0) return AB_ENOMEM;
+    rise->weight = batch->weight;
+    return 0;
+  }
+  if (batch->weight > rise->weight && ++rise->rises > ENGINE_RISES_MAX) {
+    record_writer_t space;
+    const record_writer_t *record;
+    if ((err = record_of(db, &batch->writer, &space, &record)) < 0) return err;
+    batch->weight = record_standing(record);
+  }
+  rise->weight = batch->weight;
+  return 0;
+}
+
+/* ---- insert ---- */
+
+/* One more entry at the beginning of the window. 1, 0 at genesis, or an error. */
+static int
+extend_window (autobee_t *db) {
+  window_t *window = &db->window;
+  const ab_head_t *head = window->count == 0 ? &db->system.head : &window_at(window, 0)->before;
+  if (head->length == 0) return 0;
+  system_flush_t flush;
+  int err = autobee__system_history(&db->system, head, &flush);
+  if (err < 0) return err;
+  window_entry_t entry = {
+    .writer = flush.writer,
+    .last = flush.record.length,
+    .weight = flush.record.weight,
+    .timestamp_ms = flush.record.timestamp_ms < 0 ? 0 : (uint64_t) flush.record.timestamp_ms,
+    .before = flush.before};
+  err = autobee__window_prepend(window, &entry);
+  return err < 0 ? err : 1;
+}
+
+static int
+copy_links (const batch_t *batch, window_entry_t *entry) {
+  const node_t *first = batch_first(batch);
+  size_t count = first->message.link_count;
+  if (count > 0) {
+    entry->links = malloc(count * sizeof(ab_head_t));
+    if (entry->links == NULL) return AB_ENOMEM;
+    memcpy(entry->links, first->message.links, count * sizeof(ab_head_t));
+  }
+  entry->link_count = count;
+  entry->first = first->length;
+  entry->is_loaded = true;
+  return 0;
+}
+
+static int
+load_entry (autobee_t *db, window_entry_t *entry) {
+  if (entry->is_loaded) return 0;
+  batch_t *batch = NULL;
+  int err = autobee__batch_load(db, &entry->writer, entry->last, &batch);
+  if (err == 0) err = copy_links(batch, entry);
+  autobee__batch_release(batch);
+  return err;
+}
+
+static order_entry_t
+window_order (const window_entry_t *entry) {
+  order_entry_t order = {
+    .writer = entry->writer,
+    .first = entry->is_loaded ? entry->first : entry->last,
+    .last = entry->last,
+    .weight = entry->weight,
+    .timestamp_ms = entry->timestamp_ms,
+    .links = entry->links,
+    .link_count = entry->link_count};
+  return order;
+}
+
+/* How many entries at the end of the order `node` compares before. */
+static int
+find_window (autobee_t *db, const order_entry_t *node, size_t *passed) {
+  window_t *window = &db->window;
+  *passed = 0;
+  for (;;) {
+    if (*passed == window->count) {
+      int more = extend_window(db);
+      if (more <= 0) return more;
+    }
+    order_entry_t entry = window_order(window_at(window, window->count - 1 - *passed));
+    if (!order_before(node, &entry)) return 0;
+    (*passed)++;
+  }
+}
+
+static int
+push_item (run_t *run, batch_t *batch, const window_entry_t *entry) {
+  run_item_t *items = grown(run->items, &run->capacity, run->count + 1, sizeof(run_item_t));
+  if (items == NULL) return AB_ENOMEM;
+  run->items = items;
+  run_item_t *item = &run->items[run->count++];
+  memset(item, 0, sizeof(*item));
+  if (batch != NULL) {
+    item->batch = autobee__batch_retain(batch);
+  } else {
+    item->writer = entry->writer;
+    item->last = entry->last;
+    item->weight = entry->weight;
+    item->timestamp_ms = entry->timestamp_ms;
+    if (!entry->is_plain) run->may_merge = false;
+  }
+  return 0;
+}
+
+/* Go back to before entry `at` of the window. */
+static int
+undo_to (autobee_t *db, size_t at) {
+  ab_head_t head = window_at(&db->window, at)->before;
+  db->run.has_undone = true;
+  int err = autobee__move(db, &head);
+  if (err < 0) return err;
+  autobee__window_cut(&db->window, at);
+  db->undos++;
+  if (db->system.flushes < db->undone_to) db->undone_to = db->system.flushes;
+  return cut_undone(db);
+}
+
+/* 9.3. If something has to be undone, it is, and the new order from there on is on top of the items. */
+static int
+insert (autobee_t *db, batch_t *batch, bool *undone) {
+  window_t *window = &db->window;
+  order_entry_t node = batch_entry(batch);
+  size_t passed;
+  *undone = false;
+  int err = find_window(db, &node, &passed);
+  if (err < 0 || passed == 0) return err;
+
+  ab_arena_t arena = {0};
+  size_t base = window->count - passed;
+  order_entry_t *entries = ab_arena_alloc(&arena, passed, sizeof(*entries));
+  if (entries == NULL) {
+    err = AB_ENOMEM;
+    goto done;
+  }
+  for (size_t i = 0; i < passed; i++) {
+    window_entry_t *entry = window_at(window, base + i);
+    if ((err = load_entry(db, entry)) < 0) goto done;
+    entries[i] = window_order(entry);
+  }
+
+  const oplog_witness_t *witness = batch_witness(batch);
+  size_t *order, changed;
+  err = autobee__order_place(
+    entries, passed, &node, witness == NULL ? NULL : &witness->backer, &arena, &changed, &order
+  );
+  if (err < 0 || changed == passed) goto done;
+
+  for (size_t i = passed + 1; i > changed; i--) {
+    size_t from = order[i - 1 - changed];
+    bool is_new = from == passed;
+    err = push_item(&db->run, is_new ? batch : NULL, is_new ? NULL : window_at(window, base + from));
+    if (err < 0) goto done;
+  }
+  *undone = true;
+  err = undo_to(db, base + changed);
+
+done:
+  ab_arena_destroy(&arena);
+  return err;
+}
+
+/* ---- host calls ---- */
+
+static int
+host_add (void *data, const ab_key_t *key, bool is_indexer, uint64_t weight) {
+  autobee_t *db = data;
+  (void) is_indexer; /* its default weight was chosen already */
+  if (weight > AB_MAX_SAFE) return AB_EREJECTED;
+  return autobee__system_add_writer(&db->system, key, weight, false);
+}
+
+static int
+host_remove (void *data, const ab_key_t *key) {
+  autobee_t *db = data;
+  return autobee__system_remove_writer(&db->system, key);
+}
+
+static int
+host_ack (void *data, const ab_key_t *key) {
+  autobee_t *db = data;
+  if (batch_first(db->applying)->optimistic && !ab_key_equal(key, &db->local->key)) db->owes_ack = true;
+  return autobee__system_ack_writer(&db->system, key);
+}
+
+static int
+host_anchor (void *data, const ab_head_t *node, ab_head_t *anchor) {
+  return autobee__anchor_create(data, node, anchor);
+}
+
+static int
+host_writer (void *data, const ab_key_t *key, autobee_writer_t *out) {
+  autobee_t *db = data;
+  record_writer_t record;
+  int err = autobee__system_peek(&db->system, key, &record);
+  if (err < 0) return err;
+  out->weight = record.weight;
+  out->max_weight = record.max_weight;
+  out->length = record.length;
+  out->is_removed = record.is_removed;
+  out->is_indexer = record_is_indexer(&record);
+  return 0;
+}
+
+static const apply_host_t host = {host_add, host_remove, host_ack, host_anchor, host_writer};
+
+/* ---- apply ---- */
+
+static int
+call_apply (autobee_t *db, const batch_t *batch, apply_result_t *result) {
+  ab_arena_t arena = {0};
+  autobee_node_t *nodes = ab_arena_zalloc(&arena, batch->count, sizeof(*nodes));
+  if (nodes == NULL) return AB_ENOMEM;
+  size_t count = 0;
+  for (size_t i = 0; i < batch->count; i++) {
+    const node_t *node = &batch->nodes[i];
+    if (!node->message.has_value || node->message.value.len == 0) continue;
+    nodes[count].writer = batch->writer;
+    nodes[count].length = node->length;
+    nodes[count].value = node->message.value;
+    nodes[count].timestamp_ms = node->timestamp_ms;
+    nodes[count].weight = batch->weight;
+    nodes[count++].optimistic = node->optimistic;
+  }
+
+  apply_input_t input = {
+    .view = db->view,
+    .host = &host,
+    .host_data = db,
+    .database_key = db->key,
+    .clock = db->system.flushes,
+    .genesis = db->system.head.length == 0};
+  db->applying = batch;
+  db->in_apply = true;
+  int err = apply_run(&input, db->options.apply, db->options.apply_data, nodes, count, result);
+  db->in_apply = false;
+  db->applying = NULL;
+  db->applies++;
+  ab_arena_destroy(&arena);
+  return err;
+}
+
+/* 6.2, behind the creator's grant (7.3). */
+static int
+start_batch (autobee_t *db, const batch_t *batch) {
+  autobee__system_reset(&db->system);
+  if (batch_first(batch)->length == 1 && ab_key_equal(&batch->writer, &db->key)) {
+    int err = autobee__system_add_writer(&db->system, &db->key, 2, true);
+    if (err < 0) return err;
+  }
+  return autobee__system_start(&db->system, batch);
+}
+
+static void
+note_refusal (autobee_t *db, const batch_t *batch, apply_result_t *result) {
+  autobee_event_t event = {
+    .kind = AUTOBEE_EVENT_REJECTED,
+    .node = {batch->writer, batch_last(batch)->length},
+    .status = AB_EREJECTED};
+  db->rejected++;
+  autobee__event(db, &event, result->message.data == NULL ? NULL : (const char *) result->message.data);
+}
+
+static void
+note_halt (autobee_t *db, const batch_t *batch, apply_result_t *result, int cause) {
+  db->halt_cause = cause;
+  ab_buf_destroy(&db->halt_message);
+  db->halt_message = result->message;
+  memset(&result->message, 0, sizeof(result->message));
+  db->halt_node.key = batch->writer;
+  db->halt_node.length = batch_last(batch)->length;
+}
+
+/* The view as it was before the batch, and none of its pending changes. */
+static int
+drop_writes (autobee_t *db, const ab_head_t *view, uint64_t view_length) {
+  int err = bee_move(db->view, &view->key, view->length);
+  if (err < 0 || db->options.conformance) return err;
+  return cut(db->view_core, db->view, view_length);
+}
+
+/* Run apply if it may see the batch. `candidate`: the batch of an optimistic attempt, whose refusal is for
+ * the caller to deal with. */
+static int
+judge (autobee_t *db, const batch_t *batch, bool optimistic, bool candidate) {
+  bool can;
+  int err = autobee__system_can_apply(&db->system, &batch->writer, optimistic, &can);
+  if (err < 0 || !can) return err;
+
+  ab_head_t before = db->system.head;
+  ab_head_t view;
+  bee_head(db->view, &view);
+  uint64_t view_length = hypercore_length(db->view_core);
+  apply_result_t result = {0};
+  if ((err = call_apply(db, batch, &result)) < 0) goto done;
+  err = result.verdict;
+  if (err == 0) goto done;
+
+  if (err == AB_EREJECTED) {
+    if (candidate || !db->options.stop_on_error) note_refusal(db, batch, &result);
+    if (candidate) goto done;
+    if (!db->options.stop_on_error) { /* on record, as if it had written nothing */
+      if ((err = drop_writes(db, &view, view_length)) < 0) goto done;
+      err = start_batch(db, batch);
+      goto done;
+    }
+  }
+  if (err == AB_EREMOTE) { /* as if it had not run */
+    int moved = drop_writes(db, &view, view_length);
+    if (moved == 0) moved = autobee__move(db, &before);
+    if (moved < 0) err = moved;
+    goto done;
+  }
+  note_halt(db, batch, &result, err);
+  if (err != AB_EREJECTED && err != AB_EINTERRUPTED && err != AB_ENOMEM) err = AB_EHALTED;
+
+done:
+  ab_buf_destroy(&result.message);
+  return err;
+}
+
+/* 10.5 */
+static int
+settle (autobee_t *db, const batch_t *batch) {
+  int err;
+  if (batch->is_queued) {
+    db->system_blocks = hypercore_length(db->system_core) - db->system_start;
+    db->view_blocks = hypercore_length(db->view_core) - db->view_start;
+    db->stamp_flushes = db->system.flushes;
+  }
+  for (size_t i = 0; i < db->system.grant_count; i++) {
+    const system_grant_t *grant = &db->system.grants[i];
+    if ((err = autobee__attestation_owe(db, &grant->key, grant->weight)) < 0) return err;
+  }
+  for (size_t i = 0; i < db->system.change_count; i++) {
+    const system_change_t *change = &db->system.changes[i];
+    bool is_local = ab_key_equal(&change->key, &db->local->key);
+    if (change->is_anchor) {
+      autobee__writers_wake(db, &change->key, 1);
+      continue;
+    }
+    if (is_local && (err = autobee__writer_refresh(db->local, NULL)) < 0) return err;
+    if (change->is_added) {
+      err =
+        is_local ? autobee__writer_follow(db->local) : autobee__writer_attach(db, &change->key, NULL, NULL);
+      if (err < 0) return err;
+    } else if (is_local) {
+      autobee__writer_detach(db->local);
+    } else {
+      writer_t *writer = autobee__writer_find(db, &change->key);
+      if (writer != NULL) autobee__writer_close(writer);
+    }
+  }
+  return 0;
+}
+
+static int
+apply_batch (autobee_t *db, const batch_t *batch, bool optimistic, bool candidate) {
+  ab_head_t before = db->system.head;
+  int err = start_batch(db, batch);
+  if (err < 0) return err;
+  if ((err = judge(db, batch, optimistic, candidate)) < 0) return err;
+
+  ab_head_t view;
+  record_writer_t recorded;
+  bee_head(db->view, &view);
+  if ((err = autobee__system_flush(&db->system, &batch->writer, &view, &recorded)) < 0) return err;
+  db->iteration_batches++;
+
+  window_entry_t entry = {
+    .writer = batch->writer,
+    .last = recorded.length,
+    .weight = recorded.weight,
+    .timestamp_ms = (uint64_t) recorded.timestamp_ms,
+    .before = before,
+    .is_plain = db->system.change_count == 0};
+  if ((err = copy_links(batch, &entry)) < 0) return err;
+  if ((err = autobee__window_push(&db->window, &entry)) < 0) {
+    free(entry.links);
+    return err;
+  }
+  const node_t *last = batch_last(batch);
+  if (last->message.has_value && !ab_key_equal(&batch->writer, &db->local->key)) db->value_seen = true;
+  return settle(db, batch);
+}
+
+/* ---- the run ---- */
+
+void
+autobee__run_clear (autobee_t *db) {
+  run_t *run = &db->run;
+  for (size_t i = 0; i < run->count; i++) autobee__batch_release(run->items[i].batch);
+  autobee__batch_release(run->batch);
+  autobee__batch_release(run->next);
+  run->batch = run->next = NULL;
+  run->count = 0;
+  run->writer = NULL;
+  run->is_active = false;
+  autobee__keymap_destroy(&run->rises);
+  ab_arena_destroy(&run->arena);
+}
+
+int
+autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimistic) {
+  run_t *run = &db->run;
+  run->is_active = true;
+  run->is_optimistic = optimistic;
+  run->is_placed = false;
+  run->has_undone = false;
+  run->may_merge = !db->options.conformance;
+  run->keep_blocks = optimistic || db->has_foreign_heads;
+  run->writer = writer;
+  run->batch = batch;
+  run->rises.seed = db->seed;
+  run->head = db->system.head;
+  run->system_length = hypercore_length(db->system_core);
+  run->view_length = hypercore_length(db->view_core);
+  run->attestation_count = db->attestation_count;
+  run->system_blocks = db->system_blocks;
+  run->view_blocks = db->view_blocks;
+  run->stamp_flushes = db->stamp_flushes;
+  return push_item(run, batch, NULL);
+}
+
+static void
+pop_item (run_t *run) {
+  autobee__batch_release(run->items[--run->count].batch);
+}
+
+/* The next item's batch, loaded if need be. Borrowed. */
+static int
+next_batch (autobee_t *db, batch_t **out) {
+  run_item_t *item = &db->run.items[db->run.count - 1];
+  if (item->batch == NULL) {
+    int err = autobee__batch_load(db, &item->writer, item->last, &item->batch);
+    if (err < 0) return err;
+    item->batch->weight = item->weight;
+  }
+  *out = item->batch;
+  return 0;
+}
+
+/* Resolve and insert the next batch; `settled` if it stands at the end of the order now. */
+static int
+place (autobee_t *db, batch_t *batch, bool *settled) {
+  run_t *run = &db->run;
+  size_t at = run->count - 1;
+  bool undone;
+  int err = run->is_optimistic ? autobee__resolve(db, batch) : resolve_bounded(db, batch);
+  if (err < 0) return err;
+  if ((err = insert(db, batch, &undone)) < 0) {
+    /* what was pushed before it failed */
+    if (!undone)
+      while (run->count > at + 1) pop_item(run);
+    return err;
+  }
+  *settled = !undone;
+  if (!undone) return 0;
+  /* it is among the new items; take the old place out */
+  autobee__batch_release(run->items[at].batch);
+  memmove(&run->items[at], &run->items[at + 1], (run->count - at - 1) * sizeof(run_item_t));
+  run->count--;
+  return 0;
+}
+
+/* While a late writer's batch displaces others, its following ones are often older than those, too. They are
+ * taken before what was undone is applied again, so that it is applied once and not once for each of them. As
+ * nothing undone grants or removes, their weights are what they would be later, and so is the order. */
+static int
+merge_next (autobee_t *db) {
+  run_t *run = &db->run;
+  if (!run->has_undone || !run->may_merge || run->writer == NULL || !run->writer->is_added) return 0;
+  if (run->writer->peeked != NULL || run->count == 0) return 0;
+  const run_item_t *item = &run->items[run->count - 1];
+  if (item->batch != NULL) return 0; /* not one that was undone */
+
+  int err;
+  if (run->next == NULL) {
+    err = autobee__writer_take(run->writer, &run->next);
+    if (err < 0 || run->next == NULL) {
+      run->may_merge = false; /* it has no more, or they wait for what is undone */
+      return err;
+    }
+  }
+  if ((err = autobee__resolve(db, run->next)) < 0) return err;
+  order_entry_t next = batch_entry(run->next);
+  order_entry_t undone = {
+    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms
+  };
+  if (!order_before(&next, &undone)) return 0;
+  if ((err = push_item(run, run->next, NULL)) < 0) return err;
+  autobee__batch_release(run->next);
+  run->next = NULL;
+  return 0;
+}
+
+static void
+end_backlog (autobee_t *db) {
+  run_t *run = &db->run;
+  if (run->next != NULL && run->writer != NULL) {
+    run->next->is_weighed = false;
+    run->writer->peeked = run->next;
+    run->next = NULL;
+  }
+  autobee__run_clear(db);
+}
+
+static int
+step_backlog (autobee_t *db) {
+  for (;;) {
+    batch_t *batch;
+    bool settled;
+    int err = merge_next(db);
+    if (err < 0) return err;
+    if ((err = next_batch(db, &batch)) < 0) return err;
+    if ((err = place(db, batch, &settled)) < 0) return err;
+    if (!settled) continue;
+    if ((err = apply_batch(db, batch, batch_first(batch)->optimistic, false)) < 0) return err;
+    autobee__writers_wake(db, &batch->writer, batch_last(batch)->length);
+    pop_item(&db->run);
+    if (db->run.count == 0) end_backlog(db);
+    return 0;
+  }
+}
+
+/* 12.2: back to where the attempt began. */
+static int
+reject (autobee_t *db) {
+  run_t *run = &db->run;
+  writer_t *writer = run->writer;
+  int err = autobee__move(db, &run->head);
+  if (err < 0) return err;
+  if (run->has_undone) autobee__window_cut(&db->window, 0);
+  if (db->attestation_count > run->attestation_count) db->attestation_count = run->attestation_count;
+  if (!db->options.conformance) {
+    db->system_blocks = run->system_blocks;
+    db->view_blocks = run->view_blocks;
+    db->stamp_flushes = run->stamp_flushes;
+    if ((err = autobee__cut(db, run->system_length, run->view_length)) < 0) return err;
+  }
+  run->batch->is_rejected = true;
+  if (writer != NULL) {
+    writer->rejected_length = batch_first(run->batch)->length;
+    writer->rejected_version = db->system.version;
+    autobee__writer_unpend(writer);
+  }
+  autobee__run_clear(db);
+  return 0;
+}
+
+static int
+step_optimistic (autobee_t *db) {
+  run_t *run = &db->run;
+  batch_t *batch;
+  int err;
+  if (!run->is_placed) {
+    bool settled;
+    if ((err = next_batch(db, &batch)) < 0) return err;
+    if ((err = place(db, batch, &settled)) < 0) return err;
+    run->is_placed = true;
+  }
+
+  if ((err = next_batch(db, &batch)) < 0) return err;
+  bool candidate = batch == run->batch;
+  if (candidate) {
+    bool can;
+    err = autobee__system_can_apply(&db->system, &batch->writer, true, &can);
+    if (err < 0) return err;
+    if (!can) return reject(db);
+  }
+  err = apply_batch(db, batch, true, candidate);
+  if (candidate && err == AB_EREJECTED) return reject(db);
+  if (err < 0) return err;
+  pop_item(run);
+  if (run->count > 0) return 0;
+  autobee__writers_wake(db, &run->batch->writer, batch_last(run->batch)->length);
+  autobee__run_clear(db);
+  return 0;
+}
+
+int
+autobee__run_step (autobee_t *db) {
+  return db->run.is_optimistic ? step_optimistic(db) : step_backlog(db);
+}

@@ -1,0 +1,168 @@
+/* test_sparse.c: trees whose blocks are not here yet. */
+#include "bees.h"
+
+#include <stdlib.h>
+
+/* A hive, and a second store that knows its core's length and has none of its blocks. */
+typedef struct {
+  hive_t *source;
+  ab_store_t *store;
+  hypercore_t *own;    /* what the reader may write to */
+  hypercore_t *remote; /* the source's core, as the reader has it */
+  bee_t *bee;          /* of `own`, at the source's head */
+  size_t opened;       /* cores that the tree asked for */
+} sparse_t;
+
+static int
+open_core (void *data, const ab_key_t *key, hypercore_t **out) {
+  sparse_t *sparse = data;
+  hypercore_options_t options = hypercore_options_default();
+  options.key = key;
+  sparse->opened++;
+  return hypercore_open(sparse->store, &options, out);
+}
+
+static int
+sparse_setup (void **state) {
+  sparse_t *sparse = calloc(1, sizeof(*sparse));
+  bee_options_t options = bee_options_default();
+  assert_non_null(sparse);
+  sparse->source = hive_with(3, 0);
+  for (size_t i = 0; i < 60; i++) put(sparse->source->bee, numbered(i * 7 % 60), "remote");
+  assert_int_equal(ab_store_commit(sparse->source->store), 0);
+  ab_head_t head = head_of(sparse->source->bee);
+  sparse->store = store_at(NULL);
+  sparse->own = core_named(sparse->store, "own");
+  sparse->remote = core_of_key(sparse->store, &head.key);
+  assert_int_equal(hypercore_pull(sparse->remote, sparse->source->core, 0, 0, 0), 0);
+  assert_int_equal(hypercore_length(sparse->remote), head.length);
+  options.degree = 3;
+  options.open_core = open_core;
+  options.open_core_data = sparse;
+  assert_int_equal(bee_open(sparse->own, &options, &sparse->bee), 0);
+  assert_int_equal(bee_move(sparse->bee, &head.key, head.length), 0);
+  *state = sparse;
+  return 0;
+}
+
+static int
+sparse_teardown (void **state) {
+  sparse_t *sparse = *state;
+  bee_close(sparse->bee);
+  hypercore_close(sparse->own);
+  hypercore_close(sparse->remote);
+  assert_int_equal(ab_store_close(sparse->store), 0);
+  hive_close(sparse->source);
+  free(sparse);
+  return 0;
+}
+
+/* Get the one block that the last call missed. */
+static void
+hand_over (sparse_t *sparse) {
+  uint64_t wanted[2];
+  assert_int_equal(hypercore_take_wanted(sparse->remote, wanted, 2), 1);
+  assert_int_equal(hypercore_pull(sparse->remote, sparse->source->core, 0, wanted[0], wanted[0] + 1), 0);
+}
+
+static void
+a_get_names_the_block_it_lacks (void **state) {
+  sparse_t *sparse = *state;
+  bee_entry_t entry;
+  size_t blocks = 0;
+  int err;
+  while ((err = bee_get(sparse->bee, ab_text(numbered(33)), &entry)) == AB_EREMOTE) {
+    hand_over(sparse);
+    blocks++;
+  }
+  assert_int_equal(err, 0);
+  assert_memory_equal(entry.value.data, "remote", 6);
+  assert_true(blocks >= 3 && blocks < 40); /* a path, and the keys compared: not the whole tree */
+}
+
+static void
+a_cursor_keeps_its_place (void **state) {
+  sparse_t *sparse = *state;
+  for (int reverse = 0; reverse < 2; reverse++) {
+    bee_range_t range = {.reverse = reverse == 1};
+    bee_cursor_t *cursor;
+    bee_entry_t entry;
+    assert_int_equal(bee_cursor_open(sparse->bee, &range, &cursor), 0);
+    for (size_t i = 0; i < 60;) {
+      int err = bee_cursor_next(cursor, &entry);
+      if (err == AB_EREMOTE) {
+        hand_over(sparse);
+        continue;
+      }
+      assert_int_equal(err, 0);
+      assert_memory_equal(entry.key.data, numbered(reverse ? 59 - i : i), 7);
+      i++;
+    }
+    assert_int_equal(bee_cursor_next(cursor, &entry), AB_EEND);
+    bee_cursor_close(cursor);
+  }
+}
+
+static void
+a_batch_operation_that_lacks_a_block_has_not_happened (void **state) {
+  sparse_t *sparse = *state;
+  bee_batch_t *batch = begin(sparse->bee);
+  bee_flush_t done;
+  for (size_t i = 0; i < 60; i++) {
+    int err;
+    do {
+      err = i % 2 == 0 ? bee_batch_del(batch, ab_text(numbered(i))) : bee_batch_put(batch, ab_text(numbered(i)), ab_text("own"));
+      if (err == AB_EREMOTE) hand_over(sparse);
+    } while (err == AB_EREMOTE);
+    assert_int_equal(err, 0);
+  }
+  assert_int_equal(bee_batch_flush(batch, &done), 0);
+  assert_int_equal(done.applied, 60);
+  assert_int_equal(assert_sound(sparse->bee), 30);
+  for (size_t i = 0; i < 60; i++) {
+    if (i % 2 == 0) assert_missing(sparse->bee, numbered(i));
+    else assert_value(sparse->bee, numbered(i), "own");
+  }
+  assert_value(sparse->source->bee, numbered(0), "remote");
+}
+
+static void
+a_core_is_opened_when_it_is_needed (void **state) {
+  sparse_t *sparse = *state;
+  bee_entry_t entry;
+  assert_int_equal(sparse->opened, 0); /* a move reads nothing */
+  assert_int_equal(bee_get(sparse->bee, ab_text("k"), &entry), AB_EREMOTE);
+  assert_int_equal(sparse->opened, 1);
+  assert_int_equal(bee_get(sparse->bee, ab_text("k"), &entry), AB_EREMOTE);
+  assert_int_equal(sparse->opened, 1);
+}
+
+static void
+blocks_that_are_cleared_later_are_asked_for_again (void **state) {
+  sparse_t *sparse = *state;
+  bee_entry_t entry;
+  int err;
+  while ((err = bee_get(sparse->bee, ab_text(numbered(33)), &entry)) == AB_EREMOTE) hand_over(sparse);
+  assert_int_equal(err, 0);
+  assert_int_equal(hypercore_clear(sparse->remote, 0, hypercore_length(sparse->remote)), 0);
+  bool asked = false;
+  while ((err = bee_get(sparse->bee, ab_text(numbered(33)), &entry)) == AB_EREMOTE) {
+    hand_over(sparse);
+    asked = true;
+  }
+  assert_int_equal(err, 0);
+  assert_true(asked);
+}
+
+int
+main (void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sparse_setup, sparse_teardown)
+  const struct CMUnitTest tests[] = {
+    TEST(a_get_names_the_block_it_lacks),
+    TEST(a_cursor_keeps_its_place),
+    TEST(a_batch_operation_that_lacks_a_block_has_not_happened),
+    TEST(a_core_is_opened_when_it_is_needed),
+    TEST(blocks_that_are_cleared_later_are_asked_for_again),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
