@@ -45,6 +45,19 @@ refuse (kv_t *kv, const char *what, const char *why) {
   );
 }
 
+/* Of its name only so much as can be shown. */
+static int
+refuse_member (kv_t *kv, ab_slice_t name) {
+  char text[32];
+  size_t len = 0;
+  while (len < name.len && len < sizeof(text) - 1 && name.data[len] > ' ' && name.data[len] < 0x7f) {
+    text[len] = (char) name.data[len];
+    len++;
+  }
+  text[len] = 0;
+  return refuse(kv, text, "no such member");
+}
+
 /* ---- the parts of an operation ---- */
 
 /* Is `value` of the type that `member` asks for? 1e3 is a number, and an integer: what a weight is does not
@@ -70,7 +83,7 @@ read_operation (kv_t *kv) {
   while (ab_json_next_member(&iter, &name, &value)) {
     member_t member = ADD_WRITER;
     while (member < MEMBER_COUNT && !ab_slice_equal(name, ab_text(members[member].name))) member++;
-    if (member == MEMBER_COUNT) return refuse(kv, "a member", "unknown");
+    if (member == MEMBER_COUNT) return refuse_member(kv, name);
     if (!has_type(value, member)) return refuse(kv, members[member].name, "wrong type");
     kv->op[member] = value;
   }

@@ -35,6 +35,7 @@ typedef struct {
   json_v1_t apply;
   json_t *events;
   bool is_skipped;
+  bool is_reopened; /* by a step: its store has to be on disk */
   bool has_failed;
 } peer_t;
 
@@ -117,7 +118,8 @@ open_store (world_t *world, peer_t *peer) {
   options.manifest_version = (uint32_t) vectors_get_uint(world->root, "manifestVersion");
   options.primary_key = &peer->primary_key;
   options.env = &world->env;
-  int err = ab_store_open(peer->dir, &options, &peer->store, message, sizeof(message));
+  int err =
+    ab_store_open(peer->is_reopened ? peer->dir : NULL, &options, &peer->store, message, sizeof(message));
   if (err < 0) vectors_fail("%s: store: %s", peer->name, message);
   return err == 0;
 }
@@ -194,6 +196,12 @@ add_peer (world_t *world, json_t *file) {
   peer->events = json_array();
   peer->now = 1700000000000;
   tmpdir_path(peer->dir, world->dir, peer->name);
+  size_t i;
+  json_t *step;
+  json_array_foreach(vectors_get(world->root, "steps"), i, step) {
+    bool reopens = step_is(step, "restart") || json_object_get(step, "fails") != NULL;
+    if (reopens && strcmp(vectors_get_text(step, "peer"), peer->name) == 0) peer->is_reopened = true;
+  }
   vectors_get_key(file, "primaryKey", &peer->primary_key);
   if (vectors_has(file, "keyPairSeed")) {
     ab_key_t seed;
@@ -230,6 +238,23 @@ close_source (source_t *source) {
   memset(source, 0, sizeof(*source));
 }
 
+/* Is it one of the cores that the file lists for the peer? */
+static bool
+is_named_by (const peer_t *peer, const ab_key_t *key) {
+  const char *name;
+  json_t *core;
+  char text[65];
+  size_t i;
+  hex(text, key->bytes, 32);
+  json_object_foreach(vectors_get(peer->file, "cores"), name, core) {
+    if (strcmp(vectors_get_text(core, "key"), text) == 0) return true;
+  }
+  json_array_foreach(vectors_get(peer->file, "retired"), i, core) {
+    if (strcmp(vectors_get_text(core, "key"), text) == 0) return true;
+  }
+  return false;
+}
+
 /* The core `key` of the store that `primary` and `pair` make, if one of their names gives it. */
 static bool
 find_source (
@@ -237,6 +262,7 @@ find_source (
 ) {
   static const char *const names[] = {"local", "second", "bee", "bee"};
   static const char *const spaces[] = {NULL, NULL, "system", "view"};
+  if (peer != NULL && !is_named_by(peer, key)) return false;
   for (size_t i = 0; i < 5; i++) {
     hypercore_options_t options = hypercore_options_default();
     ab_key_t ns;
