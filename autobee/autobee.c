@@ -76,7 +76,9 @@ enter_to_work (const autobee_t *db) {
   int err = autobee__enter(db);
   if (err < 0 || !db->is_calling) return err;
   return ab_store_fail(
-    db->store, AB_EBUSY, "called from inside a callback; from there appends can be made with autobee_append_async"
+    db->store,
+    AB_EBUSY,
+    "called from inside a callback; from there appends can be made with autobee_append_async"
   );
 }
 
@@ -501,7 +503,9 @@ autobee_append_async (
   int err = autobee__enter(db);
   if (err < 0) return err;
   if (ab_store_options(db->store)->read_only) {
-    return ab_store_fail(db->store, AB_EREADONLY, "the store is open read-only; open it without read_only to append");
+    return ab_store_fail(
+      db->store, AB_EREADONLY, "the store is open read-only; open it without read_only to append"
+    );
   }
   if ((err = check_space(db)) < 0) return err;
   memset(&req->position, 0, sizeof(req->position));

@@ -79,7 +79,9 @@ open_unnamed (autobee_t *db, hypercore_t **local) {
   int err = open_own(db, local);
   if (err == AB_ENOTFOUND && ab_store_options(db->store)->read_only) {
     return ab_store_fail(
-      db->store, err, "the store has no database in this namespace, and is open read-only, so none can be made"
+      db->store,
+      err,
+      "the store has no database in this namespace, and is open read-only, so none can be made"
     );
   }
   if (err < 0) return err;

@@ -78,6 +78,7 @@ typedef struct {
   uint64_t last;
   uint64_t weight; /* as recorded */
   uint64_t timestamp_ms;
+  bool is_given; /* pushed with its batch, not as something undone */
 } run_item_t;
 
 typedef struct {
@@ -89,12 +90,13 @@ typedef struct {
   run_item_t *items; /* the next one is the last */
   size_t count;
   size_t capacity;
-  keymap_t rises; /* N4: batches resolved more than once */
+  size_t given_count; /* items that were pushed with their batch */
+  keymap_t rises;     /* N4: batches resolved more than once */
   ab_arena_t arena;
   bool has_undone;
-  bool keep_blocks;  /* drop nothing before it is complete */
-  bool may_merge;    /* what was undone granted and removed nobody */
-  batch_t *next;     /* of the same writer, held until its place comes */
+  bool keep_blocks; /* drop nothing before it is complete */
+  bool may_merge;   /* what was undone granted and removed nobody */
+  batch_t *next;    /* of the same writer, held until its place comes */
 
   ab_head_t head; /* before an optimistic attempt */
   uint64_t system_length;
@@ -128,9 +130,9 @@ struct autobee_s {
   autobee_options_t options;
   ab_runner_t runner;
   replication_t *replication; /* NULL: not on the store's connections */
-  bool is_closed;  /* the store went away */
-  bool in_apply;   /* calls from apply are refused */
-  bool is_calling; /* a callback runs */
+  bool is_closed;             /* the store went away */
+  bool in_apply;              /* calls from apply are refused */
+  bool is_calling;            /* a callback runs */
 
   ab_key_t key;
   ab_key_t discovery_key;

@@ -194,6 +194,8 @@ push_item (run_t *run, batch_t *batch, const window_entry_t *entry) {
   memset(item, 0, sizeof(*item));
   if (batch != NULL) {
     item->batch = autobee__batch_retain(batch);
+    item->is_given = true;
+    run->given_count++;
   } else {
     item->writer = entry->writer;
     item->last = entry->last;
@@ -494,7 +496,7 @@ autobee__run_clear (autobee_t *db) {
   autobee__batch_release(run->batch);
   autobee__batch_release(run->next);
   run->batch = run->next = NULL;
-  run->count = 0;
+  run->count = run->given_count = 0;
   run->writer = NULL;
   run->is_active = false;
   autobee__keymap_destroy(&run->rises);
@@ -525,7 +527,9 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
 
 static void
 pop_item (run_t *run) {
-  autobee__batch_release(run->items[--run->count].batch);
+  const run_item_t *item = &run->items[--run->count];
+  if (item->is_given) run->given_count--;
+  autobee__batch_release(item->batch);
 }
 
 /* The next item's batch, loaded if need be. Borrowed. */
@@ -558,6 +562,7 @@ place (autobee_t *db, batch_t *batch, bool *settled) {
   *settled = !undone;
   if (!undone) return 0;
   /* it is among the new items; take the old place out */
+  if (run->items[at].is_given) run->given_count--;
   autobee__batch_release(run->items[at].batch);
   memmove(&run->items[at], &run->items[at + 1], (run->count - at - 1) * sizeof(run_item_t));
   run->count--;
@@ -571,9 +576,8 @@ static int
 merge_next (autobee_t *db) {
   run_t *run = &db->run;
   if (!run->has_undone || !run->may_merge || run->writer == NULL || !run->writer->is_added) return 0;
-  if (run->writer->peeked != NULL || run->count == 0) return 0;
+  if (run->writer->peeked != NULL || run->given_count > 0) return 0; /* its last one comes first */
   const run_item_t *item = &run->items[run->count - 1];
-  if (item->batch != NULL) return 0; /* not one that was undone */
 
   int err;
   if (run->next == NULL) {
@@ -586,8 +590,7 @@ merge_next (autobee_t *db) {
   if ((err = autobee__resolve(db, run->next)) < 0) return err;
   order_entry_t next = batch_entry(run->next);
   order_entry_t undone = {
-    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms
-  };
+    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms};
   if (!order_before(&next, &undone)) return 0;
   if ((err = push_item(run, run->next, NULL)) < 0) return err;
   autobee__batch_release(run->next);

@@ -23,7 +23,8 @@ bee__batch_root (bee_batch_t *batch, bee__node_t **out) {
 int
 bee__batch_child (bee_batch_t *batch, bee__node_t *node, uint32_t i, bee__node_t **out) {
   if (node->page != NULL) return bee__family_child(batch->family, node, i, out);
-  if (node->kids[i] == NULL) return bee__family_node(batch->family, &node->children[i], out);
+  if (node->kids == NULL || node->kids[i] == NULL)
+    return bee__family_node(batch->family, &node->children[i], out);
   *out = node->kids[i];
   return 0;
 }
@@ -50,7 +51,9 @@ bee__batch_disown (bee_batch_t *batch, bee__node_t *node) {
 /* A node that was made private and then not changed can go back where it was taken from. */
 static bool
 give_back (bee_batch_t *batch, bee__node_t *node) {
-  if (node->is_dirty || node->place.core != batch->local) return false;
+  bee__core_t *local = batch->family->cache->cores[batch->local];
+  if (node->is_dirty || node->place.core != batch->local || local->generation != batch->generation)
+    return false;
   bee__page_t *page = bee__cache_find(batch->family->cache, node->place.core, node->place.seq);
   if (page == NULL || node->place.at >= page->node_max || page->nodes[node->place.at] != NULL) return false;
   for (uint32_t i = 0; i < node->child_count; i++) node->kids[i] = NULL;
@@ -101,24 +104,31 @@ batch_destroy (bee_batch_t *batch) {
 
 int
 bee_batch_begin (bee_t *bee, const bee_write_options_t *options, bee_batch_t **out) {
-  bee_write_options_t defaults = bee_write_options_default();
+  bee_write_options_t known = bee_write_options_default();
   bee__core_t *core = bee->family->cache->cores[bee->local];
   ab_store_t *store = bee->family->store;
   uint32_t base_core = bee->root_length > 0 ? bee->root_core : bee->current;
   uint64_t base_length = bee->root_length;
+  hypercore_t *local;
   int err;
 
-  if (options == NULL) options = &defaults;
+  if (options != NULL) {
+    size_t size = options->struct_size;
+    if (size < sizeof(known.struct_size) || size > sizeof(known)) return AB_EINVAL;
+    memcpy(&known, options, size);
+  }
   if (bee->is_checkout) return ab_store_fail(store, AB_EREADONLY, "a checkout of a bee cannot be written to");
   if (core->has_batch) return ab_store_fail(store, AB_EBUSY, "another batch of this bee's core is open");
-  if (options->base != NULL) {
-    base_length = options->base->length;
-    if ((err = bee__cache_number(bee->family->cache, &options->base->key, &base_core)) < 0) return err;
+  if (known.base != NULL) {
+    base_length = known.base->length;
+    if ((err = bee__cache_number(bee->family->cache, &known.base->key, &base_core)) < 0) return err;
   }
+  if ((err = bee__family_core(bee->family, bee->local, &local)) < 0) return err;
   bee_batch_t *batch = calloc(1, sizeof(*batch));
   if (batch == NULL) return AB_ENOMEM;
+  batch->generation = core->generation;
   batch->bee = bee;
-  batch->options = *options;
+  batch->options = known;
   batch->options.base = NULL; /* the caller's memory */
   batch->family = bee->family;
   batch->local = bee->local;
@@ -159,6 +169,9 @@ bee_batch_flush (bee_batch_t *batch, bee_flush_t *result) {
 
   bee__cache_trim(batch->family->cache);
   if ((err = bee__family_core(batch->family, batch->local, &local)) < 0) return err;
+  if (batch->family->cache->cores[batch->local]->generation != batch->generation) {
+    return ab_store_fail(batch->family->store, AB_ECONFLICT, "the core lost blocks while the batch was open");
+  }
   bool is_dirty = batch->root != NULL && batch->root->is_dirty;
   bool is_idle = batch->base_length == 0 && batch->applied == 0;
   if (!is_dirty || (is_idle && hypercore_length(local) > 0)) {
@@ -217,19 +230,23 @@ bee_batch_clear (bee_batch_t *batch) {
 int
 bee_batch_get (bee_batch_t *batch, ab_slice_t key, bee_entry_t *entry) {
   bee__node_t *node;
+  bee__path_t path;
   uint32_t i;
   bool found;
   int err;
 
   bee__cache_trim(batch->family->cache);
   err = bee__batch_root(batch, &node);
-  for (uint32_t depth = 0; err == 0; depth++) {
-    if (depth == BEE__DEPTH_MAX) {
-      return bee__family_corrupt(batch->family, node->place.core, node->place.seq, "lies deeper than any tree");
+  for (path.depth = 0; err == 0; path.depth++) {
+    if (path.depth == BEE__DEPTH_MAX) {
+      return bee__family_corrupt(
+        batch->family, node->place.core, node->place.seq, "lies deeper than any tree"
+      );
     }
-    if ((err = bee__node_search(batch->family, node, key, &i, &found)) < 0) return err;
+    if ((err = bee__node_search(batch->family, node, key, &path, &i, &found)) < 0) return err;
     if (found) return bee__batch_entry(batch, &node->keys[i], entry);
     if (node->child_count == 0) return AB_ENOTFOUND;
+    path.steps[path.depth] = (bee__step_t){.node = node, .position = i};
     err = bee__batch_child(batch, node, i, &node);
   }
   return err;
@@ -238,7 +255,7 @@ bee_batch_get (bee_batch_t *batch, ab_slice_t key, bee_entry_t *entry) {
 int
 bee__batch_entry (bee_batch_t *batch, const bee__ref_t *ref, bee_entry_t *entry) {
   if (ref->core != BEE__FRESH) return bee__family_entry(batch->family, ref, &batch->held, entry);
-  const bee__fresh_t *fresh = (const bee__fresh_t *) (uintptr_t) ref->seq;
+  const bee__fresh_t *fresh = bee__fresh_of(ref->seq);
   *entry = (bee_entry_t){.key = fresh->key, .value = fresh->value, .has_value = fresh->has_value};
   return 0;
 }

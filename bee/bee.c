@@ -15,18 +15,22 @@ bee_options_default (void) {
 
 int
 bee_open (hypercore_t *local, const bee_options_t *options, bee_t **out) {
-  bee_options_t defaults = bee_options_default();
+  bee_options_t known = bee_options_default();
   int err;
 
-  if (options == NULL) options = &defaults;
-  if (options->degree < 2 || options->degree > BEE_DEGREE_MAX) return AB_EINVAL;
+  if (options != NULL) {
+    size_t size = options->struct_size;
+    if (size < sizeof(known.struct_size) || size > sizeof(known)) return AB_EINVAL;
+    memcpy(&known, options, size);
+  }
+  if (known.degree < 2 || known.degree > BEE_DEGREE_MAX) return AB_EINVAL;
   bee_t *bee = calloc(1, sizeof(*bee));
   if (bee == NULL) return AB_ENOMEM;
-  if ((err = bee__family_create(local, options, &bee->family, &bee->local)) < 0) {
+  if ((err = bee__family_create(local, &known, &bee->family, &bee->local)) < 0) {
     free(bee);
     return err;
   }
-  bee->degree = options->degree;
+  bee->degree = known.degree;
   bee->current = bee->root_core = bee->local;
   bee->root_length = hypercore_length(local);
   *out = bee;
@@ -88,7 +92,8 @@ bee_rollback (bee_t *bee, uint64_t length) {
   hypercore_t *core;
   int err;
 
-  if (bee->is_checkout) return ab_store_fail(family->store, AB_EREADONLY, "a checkout of a bee cannot be rolled back");
+  if (bee->is_checkout)
+    return ab_store_fail(family->store, AB_EREADONLY, "a checkout of a bee cannot be rolled back");
   if (shared->has_batch) return ab_store_fail(family->store, AB_EBUSY, "a batch of this bee's core is open");
   if (bee->root_length > length && bee->root_core == bee->local) {
     return ab_store_fail(family->store, AB_EINVAL, "the root of the bee lies in what is to be dropped");
@@ -105,6 +110,7 @@ int
 bee_get (bee_t *bee, ab_slice_t key, bee_entry_t *entry) {
   bee__family_t *family = bee->family;
   bee__node_t *node;
+  bee__path_t path;
   uint32_t i;
   bool found;
   int err;
@@ -112,13 +118,14 @@ bee_get (bee_t *bee, ab_slice_t key, bee_entry_t *entry) {
   bee__cache_trim(family->cache);
   if (bee->root_length == 0) return AB_ENOTFOUND;
   err = bee__family_root(family, bee->root_core, bee->root_length, &node);
-  for (uint32_t depth = 0; err == 0; depth++) {
-    if (depth == BEE__DEPTH_MAX) {
+  for (path.depth = 0; err == 0; path.depth++) {
+    if (path.depth == BEE__DEPTH_MAX) {
       return bee__family_corrupt(family, node->place.core, node->place.seq, "lies deeper than any tree");
     }
-    if ((err = bee__node_search(family, node, key, &i, &found)) < 0) return err;
+    if ((err = bee__node_search(family, node, key, &path, &i, &found)) < 0) return err;
     if (found) return bee__family_entry(family, &node->keys[i], &bee->held, entry);
     if (node->child_count == 0) return AB_ENOTFOUND;
+    path.steps[path.depth] = (bee__step_t){.node = node, .position = i};
     err = bee__family_child(family, node, i, &node);
   }
   return err;

@@ -2,16 +2,19 @@
  *
  *   block 7   [ m | t ]      a node names its children by core, block and position, never by address, so a
  *            /    |    \     version of the tree is only a head {core, length}: the root is tree node 0 of
- * the block  2      5     6    block below it, and old versions stay readable
+ *   block   2     5     6    the block below it, and old versions stay readable
  *
- *   A bee writes to one local core. Its root may lie in another core (bee_move), and nodes may lie in
- * several. Keys are byte strings, ordered as unsigned bytes, a prefix before its extensions; the empty key is
- * legal. Values are byte strings, possibly empty, or absent.
+ * A bee writes to one local core. Its root may lie in another core (bee_move), and nodes may lie in several.
+ * Keys are byte strings, ordered as unsigned bytes, a prefix before its extensions; the empty key is legal.
+ * Values are byte strings, possibly empty, or absent.
  *
- * Files      block.c codec, cache.c decoded blocks bounded in bytes, node.c lazy nodes, batch.c writes,
- * compress.c what a batch writes, cursor.c ranges, history.c the changes of past batches Invariant  keys
- * inside a node strictly ascend; children = keys + 1 or none To change  the stored format: block.c, then the
- * vectors it is checked against
+ * Files      bee.c handles and lookups
+ *            block.c, legacy.c codec; cache.c decoded blocks, bounded in bytes; family.c opened cores
+ *            node.c lazy nodes; search.c their keys; edit.c changes of one; update.c put and delete
+ *            batch.c a batch from begin to end; collect.c, compress.c, flush.c, writer.c what it writes
+ *            cursor.c ranges; history.c the changes of past batches
+ * Invariant  keys inside a node strictly ascend; children = keys + 1 or none
+ * To change  the stored format: block.c, then the vectors it is checked against
  *
  * Missing blocks of foreign cores make a call return AB_EREMOTE; the blocks are noted as wanted on their core
  * (hypercore_take_wanted) and the call may be repeated once they are here. A call that failed changed
@@ -155,7 +158,8 @@ typedef struct {
 
 /** Append the batch's blocks in one append (staged, not committed) and move the bee's root there. On success
  * the batch is gone; on failure nothing was appended and the batch may be flushed again or aborted. `result`
- * may be NULL. */
+ * may be NULL. Returns 0, AB_ETOOBIG (a value above what a block can hold), AB_ENOTWRITABLE, AB_EREMOTE,
+ * AB_ECONFLICT (the core was cut while the batch was open: abort it), AB_ENOMEM. */
 AB_API int
 bee_batch_flush (bee_batch_t *batch, bee_flush_t *result);
 AB_API void

@@ -1,6 +1,6 @@
 /* block.h: Private to bee/. The codec of a tree's blocks.
  *
- *   type 1       uint type = 1, checkpoint, batch.start, batch.end, flags; then what the flags name, in this order
+ *   type 1       uint type = 1, checkpoint, batch.start, batch.end, flags; then, as far as flags name them:
  *     1          previous: uint core, seq
  *     2          metadata: frame of a list of cores
  *     4          tree: list of nodes, each two lists of operations (keys, children)
@@ -8,14 +8,15 @@
  *     16         values: list of buffers
  *     32         cohorts: list of lists of operations
  *     64         t: uint; absent or 0 is 128
- *   operation    u8: bits 0-2 type, 8 index not zero, 16 pointer, 32 core, 64 seq, 128 offset not zero; then
- *                index u8, core, seq, offset uint, as far as their bits are set
- *   key          buffer; u8: 1 value, 2 value pointer, 4 core, 8 seq, 16 offset, 32 split not zero; then these
- *   core         key 32 bytes; u8: 1 fork, 2 length, 4 tree hash; then these
+ *   operation    u8: bits 0-2 type, 8 index is not zero, 16 pointer, 32 core, 64 seq, 128 offset is not zero;
+ *                then index u8, core, seq, offset uint, as far as their bits are set
+ *   key          buffer; u8: 1 value, 2 value pointer, 4 core, 8 seq, 16 offset, 32 split is not zero; then
+ *                these: the value a buffer, the others uint
+ *   core         key of 32 bytes; u8: 1 fork, 2 length, 4 tree hash; then these
  *
  * One pass over a block checks every bound and records where each list's items begin; items are decoded when
- * they are needed. Core numbers are relative: 0 is the core that holds the block, i is entry i - 1 of the table
- * in block `checkpoint` - 1 of that core.
+ * they are needed. Core numbers are relative: 0 is the core that holds the block, i is entry i - 1 of the
+ * table in block `checkpoint` - 1 of that core.
  */
 #ifndef BEE_BLOCK_H
 #define BEE_BLOCK_H

@@ -120,7 +120,7 @@ bee__cache_number (bee__cache_t *cache, const ab_key_t *key, uint32_t *number) {
 
 static bee__page_t *
 page_of (const bee__item_t *item) {
-  return (bee__page_t *) (void *) ((uint8_t *) (uintptr_t) item - offsetof(bee__page_t, item));
+  return (bee__page_t *) (void *) ((const uint8_t *) item - offsetof(bee__page_t, item));
 }
 
 static void
@@ -173,7 +173,8 @@ bee__cache_prefetch_page (const bee__cache_t *cache, uint32_t core, uint64_t seq
 void
 bee__cache_prefetch_offset (const bee__cache_t *cache, uint32_t core, uint64_t seq, uint32_t key) {
   const bee__page_t *page = bee__cache_find(cache, core, seq);
-  if (page != NULL && key < page->block.lists[BEE__KEYS].count) __builtin_prefetch(page->block.lists[BEE__KEYS].at + key);
+  if (page != NULL && key < page->block.lists[BEE__KEYS].count)
+    __builtin_prefetch(page->block.lists[BEE__KEYS].at + key);
 }
 
 void

@@ -1,11 +1,12 @@
 /* cache.h: Private to bee/. What a store remembers of the blocks of its trees, bounded in bytes.
  *
- *   page         one block of one core, decoded, and the tree nodes built from it; found by (core number, seq)
- *   ring         pages and nodes, each evicted on its own, a page after its nodes: a hand goes round, takes away the
- *                mark of what was used since it came by, and frees what has no mark and no pin
+ *   page         one block of one core, decoded, and the tree nodes built from it; found by number and seq
+ *   ring         pages and nodes, each evicted on its own, a page after its nodes: a hand goes round, takes
+ *                away the mark of what was used since it came by, and frees what has no mark and no pin
  *
  * A page or node that was looked up stays until the next trim, which each public call does first. What has to
- * outlive a call is pinned. Core numbers are ours: one for each key the trees of the store name, opened or not.
+ * outlive a call is pinned. Core numbers are ours: one for each key that trees of the store name, whether the
+ * core is opened or not.
  */
 #ifndef BEE_CACHE_H
 #define BEE_CACHE_H
@@ -95,8 +96,8 @@ bee__cache_number (bee__cache_t *cache, const ab_key_t *key, uint32_t *number);
 /** NULL if the block is not here. */
 bee__page_t *
 bee__cache_find (const bee__cache_t *cache, uint32_t core, uint64_t seq);
-/** Tell the processor what will be looked at soon: a page, where a key is in it, the key. Each is of use only when the
- * one before it has come. */
+/** Tell the processor what will be looked at soon: a page, where a key is in it, the key. Each is of use only
+ * when the one before it has come. */
 void
 bee__cache_prefetch_page (const bee__cache_t *cache, uint32_t core, uint64_t seq);
 void

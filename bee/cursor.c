@@ -1,11 +1,11 @@
 /* cursor.c: ranges of a tree, in both directions.
  *
- *   frames       the nodes on the way to the present place, pinned; `next` is the key that follows (forward) or the
- *                one after it (reverse)
- *   pending      a child that comes before that key, not on the frames yet
+ *   frames       the nodes on the way to the present place, pinned; `next` is the number of the key that
+ *                comes next (forward), or one more than that (reverse)
+ *   pending      a child that comes before that key and is not on the frames yet
  *
- * A step first loads what it needs, then moves: on an error the place is kept and the call can be repeated. Keys have
- * to ascend strictly, so a damaged tree cannot keep a cursor busy for ever.
+ * A step first loads what it needs, then moves: on an error the place is kept and the call can be repeated.
+ * Keys have to ascend strictly, so a damaged tree cannot keep a cursor busy for ever.
  */
 #include <stdlib.h>
 
@@ -163,8 +163,8 @@ load_pending (bee_cursor_t *cursor, bee__node_t **out) {
   return bee__family_child(cursor->family, top->node, cursor->pending_at, out);
 }
 
-/* Where to start in a node: `next` as in a frame, and what to do about the child next to it: search it for the bound
- * too, or skip it because all of it lies outside. */
+/* Where to start in a node: `next` as in a frame, and what to do about the child next to it: search it for
+ * the bound too, or skip it because all of it lies outside. */
 static int
 seek_in (bee_cursor_t *cursor, bee__node_t *node, uint32_t *next, bool *seek, bool *skip) {
   const bee_range_t *range = &cursor->range;
@@ -173,7 +173,8 @@ seek_in (bee_cursor_t *cursor, bee__node_t *node, uint32_t *next, bool *seek, bo
   *seek = *skip = false;
   *next = range->reverse ? node->key_count : 0;
   if (!cursor->is_seeking) return 0;
-  int err = bee__node_search(cursor->family, node, range->reverse ? range->upper : range->lower, next, &found);
+  int err =
+    bee__node_search(cursor->family, node, range->reverse ? range->upper : range->lower, NULL, next, &found);
   if (err < 0) return err;
   *seek = !found;
   if (!found) return 0;
@@ -194,7 +195,9 @@ descend (bee_cursor_t *cursor) {
 
   if ((err = load_pending(cursor, &node)) < 0) return err;
   if (cursor->depth == BEE__DEPTH_MAX) {
-    return bee__family_corrupt(cursor->family, node->place.core, node->place.seq, "lies deeper than any tree");
+    return bee__family_corrupt(
+      cursor->family, node->place.core, node->place.seq, "lies deeper than any tree"
+    );
   }
   if ((err = seek_in(cursor, node, &next, &seek, &skip)) < 0) return err;
   frame_t *frame = &cursor->frames[cursor->depth++];
@@ -217,8 +220,8 @@ is_past (const bee_cursor_t *cursor, ab_slice_t key) {
   return order > 0 || (order == 0 && (reverse ? range->lower_open : range->upper_open));
 }
 
-/* Entries of one leaf lie in many blocks. Have the processor fetch those of the next ones while this one is used: each
- * in three steps, as each needs what the one before it brought. */
+/* Entries of one leaf lie in many blocks. Have the processor fetch those of the next ones while this one is
+ * used: each in three steps, as each needs what the one before it brought. */
 static void
 fetch_ahead (const bee_cursor_t *cursor, const bee__node_t *node, uint32_t i) {
   const bee__cache_t *cache = cursor->family->cache;
@@ -251,7 +254,9 @@ deliver (bee_cursor_t *cursor, frame_t *top, bee_entry_t *entry) {
     int order = ab_slice_compare(found.key, cursor->last);
     if (reverse ? order >= 0 : order <= 0) {
       bee__held_release(&held);
-      return bee__family_corrupt(cursor->family, top->node->place.core, top->node->place.seq, "has keys out of order");
+      return bee__family_corrupt(
+        cursor->family, top->node->place.core, top->node->place.seq, "has keys out of order"
+      );
     }
   }
   if (is_past(cursor, found.key)) {

@@ -1,5 +1,8 @@
-/* edit.c: changing the private nodes of a batch. Each change of a list is recorded as one operation: their number and
- * order is written out with the node, so they are never merged, reordered or left out. */
+/* edit.c: changing the private nodes of a batch.
+ *
+ * Each change of a list is recorded as one operation. Their number and order is written out with the node, so
+ * they are never merged, reordered or left out.
+ */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -59,7 +62,8 @@ bee__node_reserve (bee__node_t *node, size_t keys, size_t children, size_t key_e
   if (node->key_count + keys > key_capacity) key_capacity = node->key_count + keys + 8;
   if (node->child_count + children > child_capacity) child_capacity = node->child_count + children + 8;
   if (child_capacity > 0 && (node->kids == NULL || child_capacity > node->child_capacity)) {
-    if ((err = grow_kids(node, node->kids == NULL ? 0 : node->child_capacity, child_capacity)) < 0) return err;
+    if ((err = grow_kids(node, node->kids == NULL ? 0 : node->child_capacity, child_capacity)) < 0)
+      return err;
   }
   if (key_capacity > node->key_capacity || child_capacity > node->child_capacity) {
     if ((err = grow_arrays(node, key_capacity, child_capacity)) < 0) return err;
@@ -77,10 +81,12 @@ bee__node_start_kids (bee__node_t *node) {
 
 /* ---- copies ---- */
 
-/* Stored core indexes mean something only together with the core they were read in. In a copy for the same core they
- * stay, since its table only grows; for another one they are looked up now. */
+/* Stored core indexes mean something only together with the core they were read in. In a copy for the same
+ * core they stay, since its table only grows; for another one they are looked up now. */
 static int
-clone_edits (bee__family_t *family, const bee__node_t *node, const bee__edits_t *from, uint32_t local, bee__edits_t *to) {
+clone_edits (
+  bee__family_t *family, const bee__node_t *node, const bee__edits_t *from, uint32_t local, bee__edits_t *to
+) {
   size_t kept = from->count < BEE__EDITS_MAX ? from->count : BEE__EDITS_MAX;
   bee__page_t *page;
   int err;

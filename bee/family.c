@@ -238,7 +238,8 @@ bee__family_value (
   uint32_t core;
   ab_reader_t in;
   int err;
-  if (key->split > 0) return bee__family_corrupt(family, page->core, page->seq, "has a value in several blocks");
+  if (key->split > 0)
+    return bee__family_corrupt(family, page->core, page->seq, "has a value in several blocks");
   if ((err = bee__family_resolve(family, page, key->core, &core)) < 0) return err;
   if ((err = bee__family_page(family, core, key->seq, where)) < 0) return err;
   if (bee__block_item(&(*where)->block, BEE__VALUES, key->offset, &in) < 0) {

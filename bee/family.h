@@ -1,8 +1,8 @@
 /* family.h: Private to bee/. A bee, its checkouts, cursors and batches share one set of opened cores.
  *
- * Everything read goes through here: blocks by way of the store's cache, relative core numbers through the table of
- * the block they were read from. A core is opened when something of it is needed, never for a pointer that a later
- * operation overwrites.
+ * Everything read goes through here: blocks by way of the store's cache, relative core numbers through the
+ * table of the block they were read from. A core is opened when something of it is needed, never for a
+ * pointer that a later operation overwrites.
  */
 #ifndef BEE_FAMILY_H
 #define BEE_FAMILY_H
@@ -50,11 +50,13 @@ bee__family_resolve (bee__family_t *family, bee__page_t *page, uint64_t relative
 int
 bee__family_node (bee__family_t *family, const bee__ref_t *place, bee__node_t **out);
 
-/** Child `i` of a node that is in the cache, or was when it was pinned; or a stored child of a private one. */
+/** Child `i` of a node that is in the cache, or was when it was pinned; or a stored child of a private one.
+ */
 int
 bee__family_child (bee__family_t *family, bee__node_t *node, uint32_t i, bee__node_t **out);
 
-/** The node at the head `length` of `core`: as bee__family_node, and the block must be the last of its batch. */
+/** The node at the head `length` of `core`: as bee__family_node, and the block must be the last of its batch.
+ */
 int
 bee__family_root (bee__family_t *family, uint32_t core, uint64_t length, bee__node_t **out);
 

@@ -7,9 +7,9 @@
 
 struct bee_s {
   bee__family_t *family;
-  uint32_t local;     /* number of the core it writes to */
-  uint32_t current;   /* where the last move went */
-  uint32_t root_core; /* the root is node 0 of block root_length - 1 */
+  uint32_t local;       /* number of the core it writes to */
+  uint32_t current;     /* where the last move went */
+  uint32_t root_core;   /* the root is node 0 of block root_length - 1 */
   uint64_t root_length; /* 0: the empty tree */
   uint32_t degree;
   bool is_checkout;
@@ -24,6 +24,7 @@ struct bee_batch_s {
   uint32_t current;
   uint32_t base_core;
   uint64_t base_length;
+  uint64_t generation; /* of the local core when the batch began */
   bee__ref_t root_place;
   bee__node_t *root;  /* private; NULL: still the stored one at root_place */
   bee__item_t *nodes; /* all private ones */
@@ -54,14 +55,14 @@ bee__batch_disown (bee_batch_t *batch, bee__node_t *node);
 int
 bee__batch_entry (bee_batch_t *batch, const bee__ref_t *ref, bee_entry_t *entry);
 
-/* update.c: the changes of one operation. On an error the tree holds what it held. `*applied` tells if there was
- * anything to do. */
+/* update.c: the changes of one operation. On an error the tree holds what it held. `*applied` tells if there
+ * was anything to do. */
 int
 bee__batch_put (bee_batch_t *batch, ab_slice_t key, ab_slice_t value, bool has_value, bool *applied);
 int
 bee__batch_del (bee_batch_t *batch, ab_slice_t key, bool *applied);
 
-/* compress.c: append the dirty nodes of a batch and hand them to the cache. `blocks` receives how many were
+/* flush.c: append the dirty nodes of a batch and hand them to the cache. `blocks` receives how many were
  * appended. */
 int
 bee__batch_write (bee_batch_t *batch, uint64_t *blocks);

@@ -48,7 +48,8 @@ bee_change (
   if ((err = bee__family_page(family, core, last, &page)) < 0) return err;
   bee__block_t block = page->block; /* its header: what it points to goes with the page */
   if (block.batch_end != 0) return bee__family_corrupt(family, core, last, "is not the end of a batch");
-  if (block.batch_start > last) return bee__family_corrupt(family, core, last, "counts blocks before the first");
+  if (block.batch_start > last)
+    return bee__family_corrupt(family, core, last, "counts blocks before the first");
 
   bee_change_t change = {.head = *head, .previous = {.key = head->key}, .blocks = block.batch_start + 1};
   if (block.has_previous) {

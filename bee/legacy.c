@@ -1,14 +1,16 @@
 /* legacy.c: blocks of the first format (type 0) and of hyperbee v1 (type 10), rewritten as type 1.
  *
- * Both keep plain lists of pointers where type 1 keeps operations. Every list that is not empty becomes a cohort
- * of INSERTs, and the list itself one COHORT operation that points to it; cohorts are numbered as they appear,
- * keys before children, node by node.
+ *   type 0       uint type = 0, checkpoint, batch.start, batch.end, flags; then, as far as flags name them:
+ *     1          previous: uint core, seq
+ *     2          tree: list of nodes, each two lists of pointers: core, seq, offset as plain uints
+ *     4          data: list of key and value buffers
+ *     8          cores: list of cores, without a frame
+ *   type 10      protobuf: 1 index, 2 key, 3 value, all bytes; index: repeated 1 level; level: packed 1 keys
+ *                (block numbers), packed 2 children (block number, level number)
  *
- *   type 0       uint type = 0, checkpoint, batch.start, batch.end, flags; 1 previous; 2 tree: list of nodes, each
- *                two lists of pointers (core, seq, offset as plain uints); 4 data: list of key and value buffers;
- *                8 cores: list of cores, without a frame
- *   type 10      protobuf: 1 index, 2 key, 3 value, all bytes; index: repeated 1 level; level: packed 1 keys (block
- *                numbers), packed 2 children (block number, level number)
+ * Both keep plain lists of pointers where type 1 keeps operations. Every list that is not empty becomes a
+ * cohort of INSERTs, and the list itself one COHORT operation that points to it; cohorts are numbered as they
+ * appear, keys before children, node by node.
  */
 #include "bee/block.h"
 
@@ -50,14 +52,20 @@ begin_list (rewrite_t *r, size_t count) {
 static void
 add_pointer (rewrite_t *r, size_t i, uint64_t core, uint64_t seq, uint64_t offset) {
   bee__op_t op = {
-    .type = BEE__INSERT, .index = (uint8_t) i, .has_pointer = true, .core = core, .seq = seq, .offset = offset};
+    .type = BEE__INSERT,
+    .index = (uint8_t) i,
+    .has_pointer = true,
+    .core = core,
+    .seq = seq,
+    .offset = offset};
   bee__write_op(&r->cohorts, &op);
 }
 
 static int
 rewrite_finish (rewrite_t *r, bee__parts_t *parts, ab_buf_t *out) {
   const ab_buf_t *lists[BEE__LISTS] = {&r->cores, &r->tree, &r->keys, NULL, &r->cohorts};
-  size_t counts[BEE__LISTS] = {parts->lists[BEE__CORES].count, r->tree_count, r->keys_count, 0, r->cohorts_count};
+  size_t counts[BEE__LISTS] = {
+    parts->lists[BEE__CORES].count, r->tree_count, r->keys_count, 0, r->cohorts_count};
 
   for (int i = BEE__TREE; i < BEE__LISTS; i++) {
     if (lists[i] == NULL) continue;
@@ -176,9 +184,12 @@ skip_field (ab_reader_t *in, unsigned wire) {
   }
 }
 
-/* Calls `each` for every number of the packed lists `field` of a level, which are joined. Returns how many. */
+/* Calls `each` for every number of the packed lists `field` of a level, which are joined. Returns how many.
+ */
 static size_t
-level_numbers (ab_reader_t level, uint64_t field, int *err, void (*each)(void *data, size_t i, uint64_t), void *data) {
+level_numbers (
+  ab_reader_t level, uint64_t field, int *err, void (*each)(void *data, size_t i, uint64_t), void *data
+) {
   size_t count = 0;
   while (level.err == 0 && ab_reader_left(&level) > 0) {
     uint64_t tag = read_varint(&level);
@@ -224,7 +235,7 @@ v1_level (rewrite_t *r, ab_slice_t bytes) {
   size_t keys = level_numbers(level, 1, &err, NULL, NULL);
   size_t children = level_numbers(level, 2, &err, NULL, NULL);
   if (err < 0) return err;
-  if (keys > INDEXES || children > 2 * INDEXES || children % 2 != 0) return AB_ECORRUPT;
+  if (keys > INDEXES || children > 2u * INDEXES || children % 2 != 0) return AB_ECORRUPT;
   r->tree_count++;
   begin_list(r, keys);
   level_numbers(level, 1, &err, add_v1_key, r);

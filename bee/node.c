@@ -1,4 +1,4 @@
-/* node.c: nodes built from blocks, and searched. */
+/* node.c: nodes in memory, and built from blocks. */
 #include "bee/node.h"
 
 #include <assert.h>
@@ -8,7 +8,6 @@
 
 #define REPLAY_MAX 512 /* entries of a list, at any time: a batch never has more than 257 */
 #define REPLAY_OPS_MAX 16384
-#define TIES_MAX 24
 
 /* ---- memory ---- */
 
@@ -80,7 +79,8 @@ bee__node_bytes (const bee__node_t *node) {
   size_t bytes = sizeof(*node) + bee__arrays_bytes(node->key_capacity, node->child_capacity);
   bytes += node->child_capacity * sizeof(*node->kids);
   if (node->key_edits.at != node->key_edits.room) bytes += node->key_edits.capacity * sizeof(bee__edit_t);
-  if (node->child_edits.at != node->child_edits.room) bytes += node->child_edits.capacity * sizeof(bee__edit_t);
+  if (node->child_edits.at != node->child_edits.room)
+    bytes += node->child_edits.capacity * sizeof(bee__edit_t);
   return bytes;
 }
 
@@ -111,8 +111,8 @@ bee__node_link (bee__node_t *node, uint32_t i, bee__node_t *kid) {
 
 /* ---- building ---- */
 
-/* An entry of a list while its operations are replayed. Core numbers are looked up at the end, for those that are
- * still there: what is overwritten may name cores and blocks that never were. */
+/* An entry of a list while its operations are replayed. Core numbers are looked up at the end, for those that
+ * are still there: what is overwritten may name cores and blocks that never were. */
 typedef struct {
   bee__page_t *page; /* that the operation was read from */
   uint64_t core;     /* as in that page */
@@ -261,156 +261,6 @@ done:
   edits_destroy(&edits[1]);
   if (err == AB_ECORRUPT) err = bee__family_corrupt(family, page->core, page->seq, "has a damaged node");
   return err;
-}
-
-/* ---- keys ---- */
-
-uint64_t
-bee__prefix_of (ab_slice_t key, size_t skip) {
-  uint64_t prefix = 0;
-  if (key.len >= skip + 8) {
-    memcpy(&prefix, key.data + skip, 8);
-    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(prefix) : prefix;
-  }
-  for (size_t i = skip; i < key.len; i++) prefix |= (uint64_t) key.data[i] << (8 * (7 - (i - skip)));
-  return prefix;
-}
-
-static int
-page_key (bee__family_t *family, bee__page_t *page, const bee__ref_t *ref, ab_slice_t *key) {
-  ab_reader_t in;
-  if (bee__block_item(&page->block, BEE__KEYS, ref->at & ~BEE__KNOWN, &in) < 0) {
-    return bee__family_corrupt(family, ref->core, ref->seq, "lacks a key that is pointed to");
-  }
-  *key = ab_read_buffer(&in);
-  return in.err;
-}
-
-int
-bee__node_key (bee__family_t *family, bee__node_t *node, uint32_t i, ab_slice_t *key) {
-  bee__ref_t *ref = &node->keys[i];
-  bee__page_t *page;
-  int err;
-
-  if (ref->core == BEE__FRESH) {
-    *key = ((const bee__fresh_t *) (uintptr_t) ref->seq)->key;
-    return 0;
-  }
-  if ((err = bee__family_page(family, ref->core, ref->seq, &page)) < 0) return err;
-  if ((err = page_key(family, page, ref, key)) < 0) return err;
-  if ((ref->at & BEE__KNOWN) == 0) {
-    node->prefixes[i] = bee__prefix_of(*key, node->skip);
-    ref->at |= BEE__KNOWN;
-    node->unknown--;
-  }
-  return 0;
-}
-
-/* The bytes of a key if they are in memory. */
-static bool
-key_at_hand (bee__family_t *family, const bee__ref_t *ref, ab_slice_t *key) {
-  if (ref->core == BEE__FRESH) {
-    *key = ((const bee__fresh_t *) (uintptr_t) ref->seq)->key;
-    return true;
-  }
-  bee__page_t *page = bee__cache_find(family->cache, ref->core, ref->seq);
-  return page != NULL && page_key(family, page, ref, key) == 0;
-}
-
-/* Many ties: the keys seem to begin alike. Find out how long, and keep what comes after it. */
-static void
-learn_skip (bee__family_t *family, bee__node_t *node) {
-  ab_slice_t first, last, key;
-  uint32_t count = node->key_count;
-  size_t skip = 0;
-
-  node->ties = 0;
-  if (count < 2 || !key_at_hand(family, &node->keys[0], &first)) return;
-  if (!key_at_hand(family, &node->keys[count - 1], &last)) return;
-  size_t max = first.len < last.len ? first.len : last.len;
-  if (max > BEE__SKIP_MAX) max = BEE__SKIP_MAX;
-  while (skip < max && first.data[skip] == last.data[skip]) skip++;
-  node->ties = INT16_MIN; /* not again soon */
-  if (skip <= node->skip) return;
-
-  node->skip = (uint8_t) skip;
-  memcpy(node->common, first.data, skip);
-  node->unknown = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    bee__ref_t *ref = &node->keys[i];
-    if (key_at_hand(family, ref, &key)) {
-      node->prefixes[i] = bee__prefix_of(key, skip);
-      ref->at |= BEE__KNOWN;
-    } else {
-      ref->at &= ~BEE__KNOWN;
-      node->unknown++;
-    }
-  }
-}
-
-/* The first of `count` ascending numbers that is not below `prefix`. */
-static inline uint32_t
-lower_bound (const uint64_t *numbers, uint32_t count, uint64_t prefix) {
-  const uint64_t *base = numbers;
-  if (count == 0) return 0;
-  while (count > 1) { /* no branch to mispredict, and what may be compared next is fetched meanwhile */
-    uint32_t half = count / 2;
-    __builtin_prefetch(base + half / 2);
-    __builtin_prefetch(base + half + half / 2);
-    base += half & (0 - (uint32_t) (base[half - 1] < prefix));
-    count -= half;
-  }
-  return (uint32_t) (base - numbers) + (*base < prefix);
-}
-
-int
-bee__node_search (bee__family_t *family, bee__node_t *node, ab_slice_t key, uint32_t *position, bool *found) {
-  uint32_t low = 0;
-  uint32_t high = node->key_count;
-  ab_slice_t other;
-
-  *found = false;
-  if (node->skip > 0) {
-    size_t len = key.len < node->skip ? key.len : node->skip;
-    int order = len == 0 ? 0 : memcmp(key.data, node->common, len);
-    if (order != 0 || len < node->skip) {
-      *position = order > 0 ? high : 0;
-      return 0;
-    }
-  }
-  uint64_t prefix = bee__prefix_of(key, node->skip);
-  if (node->unknown == 0) {
-    low = lower_bound(node->prefixes, high, prefix);
-    if (low == high || node->prefixes[low] != prefix) {
-      *position = low;
-      return 0;
-    }
-    if (prefix != UINT64_MAX) high = low + lower_bound(node->prefixes + low, high - low, prefix + 1);
-  }
-  while (low < high) {
-    uint32_t middle = (low + high) / 2;
-    if ((node->keys[middle].at & BEE__KNOWN) == 0) {
-      int err = bee__node_key(family, node, middle, &other);
-      if (err < 0) return err;
-    }
-    int order = (node->prefixes[middle] < prefix) - (node->prefixes[middle] > prefix);
-    if (order == 0) {
-      int err = bee__node_key(family, node, middle, &other);
-      if (err < 0) return err;
-      order = ab_slice_compare(key, other);
-      if (order == 0) {
-        *position = middle;
-        *found = true;
-        return 0;
-      }
-      node->ties++;
-    }
-    if (order > 0) low = middle + 1;
-    else high = middle;
-  }
-  *position = low;
-  if (node->ties > TIES_MAX) learn_skip(family, node);
-  return 0;
 }
 
 void

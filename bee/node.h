@@ -1,14 +1,14 @@
 /* node.h: Private to bee/. Tree nodes in memory: where keys and children are, not what they hold.
  *
- *   prefixes   [ 8 bytes ][ 8 bytes ] …   of each key after `skip`, as a big-endian number; not valid until the
- *                                         key was read once (BEE__KNOWN)
- *   keys       [ seq core at ] …          core `BEE__FRESH`: seq is the address of a bee__fresh_t
+ *   prefixes   [ 8 bytes ][ 8 bytes ] …   of each key after `skip`, as a big-endian number; of use only when
+ *                                         the key was read before (BEE__KNOWN)
+ *   keys       [ seq core at ] …          core BEE__FRESH: seq is the address of a bee__fresh_t
  *   children   [ seq core at ] …          none in a leaf, else keys + 1
- *   edits      the operations of section 5 and 6 that make these lists: stored ones, then a batch's own
+ *   edits      the operations whose replay makes these lists: the stored ones, then a batch's own
  *
- * Nodes in the cache never change, but for prefixes that get known; a batch changes its private copies. All keys of
- * a node begin with the same `skip` bytes (`common`), so that keys of one long prefix are told apart by numbers too.
- * That is found out for a node whose comparisons were ties too often.
+ * Nodes in the cache never change, but for prefixes that get known; a batch changes its private ones. All
+ * keys of a node begin with the same `skip` bytes (`common`), so that keys with a long beginning in common
+ * are told apart by numbers too. That is found out for a node whose comparisons were ties too often.
  */
 #ifndef BEE_NODE_H
 #define BEE_NODE_H
@@ -38,13 +38,18 @@ typedef struct {
   ab_slice_t key;
   ab_slice_t value;
   bool has_value;
-  bool is_outside; /* its value goes to a value block */
+  bool is_outside;  /* its value goes to a value block */
   uint32_t attempt; /* the flush that gave it its place: key `offset` of unit `unit` */
   uint32_t unit;
   uint32_t offset;
   uint32_t value_unit;
   uint32_t value_offset;
 } bee__fresh_t;
+
+static inline bee__fresh_t *
+bee__fresh_of (uint64_t seq) {
+  return (bee__fresh_t *) (uintptr_t) seq; /* NOLINT(performance-no-int-to-ptr) */
+}
 
 enum {
   BEE__POINTER_NONE = 0,
@@ -74,8 +79,8 @@ struct bee__node_s {
   uint64_t *prefixes;
   bee__ref_t *keys;
   bee__ref_t *children;
-  /* Of a private node: private ones among its children. Of one in the cache: children in the cache, as far as they
-   * were asked for through this node; each knows of it as its `parent`. Either NULL for the others. */
+  /* Of a private node: private ones among its children. Of one in the cache: children in the cache, as far as
+   * they were asked for through this node; each knows of it as its `parent`. Either NULL for the others. */
   bee__node_t **kids;
   uint16_t key_count, child_count;
   uint16_t unknown; /* keys without BEE__KNOWN */
@@ -88,7 +93,7 @@ struct bee__node_s {
   void *arrays;      /* NULL: prefixes, keys and children are in the node's own allocation */
   bee__item_t item;  /* in the cache's ring, or prev and next in the batch's list */
   bee__page_t *page; /* that lists it; NULL: private, or dropped from the cache while pinned */
-  bee__ref_t place;  /* where it is stored; of a private node: was; of a new one, the current core and zeros */
+  bee__ref_t place; /* where it is stored; of a private node: was; of a new one, the current core and zeros */
   bee__node_t *parent;
   uint32_t parent_at;
   uint32_t unit; /* where the flush that runs puts it: node `unit_at` of this unit */
@@ -101,7 +106,7 @@ typedef struct bee__family_s bee__family_t;
 
 static inline bee__node_t *
 bee__node_of (const bee__item_t *item) {
-  return (bee__node_t *) (void *) ((uint8_t *) (uintptr_t) item - offsetof(bee__node_t, item));
+  return (bee__node_t *) (void *) ((const uint8_t *) item - offsetof(bee__node_t, item));
 }
 
 /** An empty node. NULL: out of memory. */
@@ -133,13 +138,34 @@ bee__prefix_of (ab_slice_t key, size_t skip);
 int
 bee__node_build (bee__family_t *family, bee__page_t *page, uint64_t offset, bee__node_t **out);
 
+/* ---- search.c ---- */
+
 /** The bytes of key `i`, valid until the next trim of the cache. */
 int
 bee__node_key (bee__family_t *family, bee__node_t *node, uint32_t i, ab_slice_t *key);
 
-/** The first position whose key is not below `key`; `found` if it is `key`. */
+/* The way down to a node, from the root. */
+typedef struct {
+  bee__node_t *node;
+  uint32_t position; /* of the child that was followed; of the last one: where the key is or belongs */
+} bee__step_t;
+
+typedef struct {
+  uint32_t depth;
+  bee__step_t steps[BEE__DEPTH_MAX];
+} bee__path_t;
+
+/** The first position whose key is not below `key`; `found` if it is `key`. `path` may be NULL, or what lies
+ * above the node: its keys help to guess. */
 int
-bee__node_search (bee__family_t *family, bee__node_t *node, ab_slice_t key, uint32_t *position, bool *found);
+bee__node_search (
+  bee__family_t *family,
+  bee__node_t *node,
+  ab_slice_t key,
+  const bee__path_t *path,
+  uint32_t *position,
+  bool *found
+);
 
 /* ---- private nodes: edit.c ---- */
 
@@ -150,7 +176,8 @@ bee__node_clone (bee__family_t *family, bee__node_t *node, uint32_t local, bee__
 int
 bee__node_start_kids (bee__node_t *node);
 
-/** Room for more keys and children, and as many operations on each; after that the edits below cannot fail. */
+/** Room for more keys and children, and as many operations on each; after that the edits below cannot fail.
+ */
 int
 bee__node_reserve (bee__node_t *node, size_t keys, size_t children, size_t key_edits, size_t child_edits);
 

@@ -1,22 +1,16 @@
 /* update.c: put and delete on the private tree of a batch.
  *
- * Each works in two halves. The first finds out what will happen, and does all that can fail: it loads nodes, makes
- * private copies, reserves memory. The second only edits. So an operation that fails (a block that is not here, no
- * memory) has changed nothing but which copies are private.
+ * Each works in two halves. The first finds out what will happen, and does all that can fail: it loads nodes,
+ * makes private copies, reserves memory. The second only edits. So an operation that fails (a block that is
+ * not here, no memory) has changed nothing but which copies are private.
  */
 #include <assert.h>
 
 #include "bee/handle.h"
 
 typedef struct {
-  bee__node_t *node;
-  uint32_t position; /* the child that was followed, or where the key is or belongs */
-} step_t;
-
-typedef struct {
   bee_batch_t *batch;
-  uint32_t depth;
-  step_t steps[BEE__DEPTH_MAX];
+  bee__path_t way;
 } path_t;
 
 static bool
@@ -26,22 +20,24 @@ is_private (const bee__node_t *node) {
 
 static int
 push_step (path_t *path, bee__node_t *node) {
-  if (path->depth == BEE__DEPTH_MAX) {
-    return bee__family_corrupt(path->batch->family, node->place.core, node->place.seq, "lies deeper than any tree");
+  if (path->way.depth == BEE__DEPTH_MAX) {
+    return bee__family_corrupt(
+      path->batch->family, node->place.core, node->place.seq, "lies deeper than any tree"
+    );
   }
-  path->steps[path->depth++] = (step_t){.node = node};
+  path->way.steps[path->way.depth++] = (bee__step_t){.node = node};
   return 0;
 }
 
-static step_t *
+static bee__step_t *
 last_step (path_t *path) {
-  return &path->steps[path->depth - 1];
+  return &path->way.steps[path->way.depth - 1];
 }
 
 /* Step down to child `i` of the last node. */
 static int
 push_child (path_t *path, uint32_t i) {
-  step_t *from = last_step(path);
+  bee__step_t *from = last_step(path);
   bee__node_t *child;
   from->position = i;
   int err = bee__batch_child(path->batch, from->node, i, &child);
@@ -54,15 +50,16 @@ find (path_t *path, ab_slice_t key, bool *found) {
   int err = bee__batch_root(path->batch, &root);
   if (err < 0 || (err = push_step(path, root)) < 0) return err;
   for (;;) {
-    step_t *step = last_step(path);
-    err = bee__node_search(path->batch->family, step->node, key, &step->position, found);
+    bee__step_t *step = last_step(path);
+    err = bee__node_search(path->batch->family, step->node, key, &path->way, &step->position, found);
     if (err < 0 || *found || step->node->child_count == 0) return err;
     if ((err = push_child(path, step->position)) < 0) return err;
   }
 }
 
-/* Nobody will ask for a node again that this batch replaces, unless another handle reads the version it belongs to:
- * that can be one that was committed, as what is staged and replaced was never shown to anyone. */
+/* Nobody will ask for a node again that this batch replaces, unless another handle reads the version it
+ * belongs to: that can be one that was committed, as what is staged and replaced was never shown to anyone.
+ */
 static bool
 can_take (const bee_batch_t *batch, const bee__node_t *node) {
   if (node->item.pins > 0 || node->place.core != batch->local) return false;
@@ -84,7 +81,8 @@ static int
 make_private (bee_batch_t *batch, bee__node_t *parent, uint32_t i, bee__node_t **node) {
   if (is_private(*node)) return 0;
   bee__node_t *mine = *node;
-  int err = can_take(batch, mine) ? take(batch, mine) : bee__node_clone(batch->family, mine, batch->local, &mine);
+  int err =
+    can_take(batch, mine) ? take(batch, mine) : bee__node_clone(batch->family, mine, batch->local, &mine);
   if (err < 0) return err;
   bee__batch_own(batch, mine);
   if (parent == NULL) batch->root = mine;
@@ -95,10 +93,13 @@ make_private (bee_batch_t *batch, bee__node_t *parent, uint32_t i, bee__node_t *
 
 static int
 make_path_private (path_t *path) {
-  for (uint32_t i = 0; i < path->depth; i++) {
-    step_t *parent = i == 0 ? NULL : &path->steps[i - 1];
+  for (uint32_t i = 0; i < path->way.depth; i++) {
+    bee__step_t *parent = i == 0 ? NULL : &path->way.steps[i - 1];
     int err = make_private(
-      path->batch, parent == NULL ? NULL : parent->node, parent == NULL ? 0 : parent->position, &path->steps[i].node
+      path->batch,
+      parent == NULL ? NULL : parent->node,
+      parent == NULL ? 0 : parent->position,
+      &path->way.steps[i].node
     );
     if (err < 0) return err;
   }
@@ -107,7 +108,7 @@ make_path_private (path_t *path) {
 
 static void
 mark_dirty (path_t *path) {
-  for (uint32_t i = 0; i < path->depth; i++) path->steps[i].node->is_dirty = true;
+  for (uint32_t i = 0; i < path->way.depth; i++) path->way.steps[i].node->is_dirty = true;
 }
 
 static bee__fresh_t *
@@ -128,8 +129,8 @@ new_place (const bee_batch_t *batch) {
 
 /* ---- put ---- */
 
-/* A new node for each split that inserting one key into the last node of the path makes, right parts from the leaf
- * up, and a new root if the old one splits. */
+/* A new node for each split that inserting one key into the last node of the path makes, right parts from the
+ * leaf up, and a new root if the old one splits. */
 typedef struct {
   uint32_t count;
   bee__node_t *nodes[BEE__DEPTH_MAX + 1];
@@ -151,8 +152,8 @@ add_spare (spares_t *spares, uint32_t t, size_t keys, size_t children) {
 
 static int
 prepare_splits (path_t *path, spares_t *spares) {
-  for (uint32_t level = path->depth; level-- > 0;) {
-    bee__node_t *node = path->steps[level].node;
+  for (uint32_t level = path->way.depth; level-- > 0;) {
+    bee__node_t *node = path->way.steps[level].node;
     bool is_leaf = node->child_count == 0;
     size_t keys = node->key_count + 1u;
     size_t half = keys > 2u * node->t - 1 ? keys / 2 : 0;
@@ -194,8 +195,8 @@ split_path (path_t *path, spares_t *spares) {
   bee_batch_t *batch = path->batch;
   uint32_t next = 0;
 
-  for (uint32_t level = path->depth; level-- > 0;) {
-    bee__node_t *node = path->steps[level].node;
+  for (uint32_t level = path->way.depth; level-- > 0;) {
+    bee__node_t *node = path->way.steps[level].node;
     if (node->key_count <= 2 * node->t - 1) break;
     bee__node_t *right = spares->nodes[next++];
     right->place = new_place(batch);
@@ -203,7 +204,7 @@ split_path (path_t *path, spares_t *spares) {
     bee__key_t median = split(node, right);
     bee__batch_own(batch, right);
     if (level > 0) {
-      step_t *parent = &path->steps[level - 1];
+      bee__step_t *parent = &path->way.steps[level - 1];
       bee__keys_insert(parent->node, parent->position, &median);
       bee__children_insert(parent->node, parent->position + 1, right->place, right);
       continue;
@@ -224,7 +225,7 @@ split_path (path_t *path, spares_t *spares) {
 static int
 same_value (bee_batch_t *batch, const bee__ref_t *ref, ab_slice_t value, bool has_value, bool *same) {
   if (ref->core == BEE__FRESH) {
-    const bee__fresh_t *fresh = (const bee__fresh_t *) (uintptr_t) ref->seq;
+    const bee__fresh_t *fresh = bee__fresh_of(ref->seq);
     *same = fresh->has_value == has_value && ab_slice_equal(fresh->value, value);
     return 0;
   }
@@ -244,11 +245,11 @@ bee__batch_put (bee_batch_t *batch, ab_slice_t key, ab_slice_t value, bool has_v
   int err;
 
   path.batch = batch;
-  path.depth = 0;
+  path.way.depth = 0;
   spares.count = 0;
   *applied = false;
   if ((err = find(&path, key, &found)) < 0) return err;
-  step_t *last = last_step(&path);
+  bee__step_t *last = last_step(&path);
   if (found) {
     if ((err = same_value(batch, &last->node->keys[last->position], value, has_value, &same)) < 0) return err;
     if (same) return 0;
@@ -275,8 +276,8 @@ fail:
 
 /* ---- delete ---- */
 
-/* A node may take part in a delete as the one with the key, as the parent of a repair and as the one repaired: this
- * is more than it is edited, moved keys and children aside. */
+/* A node may take part in a delete as the one with the key, as the parent of a repair and as the one
+ * repaired: this is more than it is edited, moved keys and children aside. */
 #define EDITS_SLACK 4
 
 typedef enum { DONE = 0, BORROW_LEFT, BORROW_RIGHT, MERGE_LEFT, MERGE_RIGHT } repair_t;
@@ -322,8 +323,8 @@ corrupt_at (path_t *path, const bee__node_t *node, const char *what) {
 
 static int
 plan_level (path_t *path, uint32_t level, size_t keys, plan_t *plan) {
-  bee__node_t *node = path->steps[level].node;
-  const step_t *parent = &path->steps[level - 1];
+  bee__node_t *node = path->way.steps[level].node;
+  const bee__step_t *parent = &path->way.steps[level - 1];
   bee__node_t *left = NULL;
   bee__node_t *right = NULL;
   bee__node_t **sibling = &plan->siblings[level];
@@ -355,27 +356,28 @@ plan_level (path_t *path, uint32_t level, size_t keys, plan_t *plan) {
 static int
 plan_repairs (path_t *path, plan_t *plan) {
   size_t keys = last_step(path)->node->key_count - 1u;
-  for (uint32_t level = 0; level < path->depth; level++) plan->repairs[level] = DONE;
-  for (uint32_t level = path->depth - 1; level > 0; level--) {
+  for (uint32_t level = 0; level < path->way.depth; level++) plan->repairs[level] = DONE;
+  for (uint32_t level = path->way.depth - 1; level > 0; level--) {
     int err = plan_level(path, level, keys, plan);
     if (err < 0) return err;
     if (plan->repairs[level] != MERGE_LEFT && plan->repairs[level] != MERGE_RIGHT) return 0;
-    keys = path->steps[level - 1].node->key_count - 1u;
+    keys = path->way.steps[level - 1].node->key_count - 1u;
   }
   return 0;
 }
 
 static int
 prepare_repair (path_t *path, uint32_t level, plan_t *plan) {
-  step_t *parent = &path->steps[level - 1];
-  bee__node_t *node = path->steps[level].node;
+  bee__step_t *parent = &path->way.steps[level - 1];
+  bee__node_t *node = path->way.steps[level].node;
   bee__node_t **sibling = &plan->siblings[level];
   repair_t repair = plan->repairs[level];
   bool is_left = repair == BORROW_LEFT || repair == MERGE_LEFT;
   int err;
 
   /* What is merged away is only read, but a copy of it keeps the rest simple. */
-  err = make_private(path->batch, parent->node, is_left ? parent->position - 1 : parent->position + 1, sibling);
+  err =
+    make_private(path->batch, parent->node, is_left ? parent->position - 1 : parent->position + 1, sibling);
   if (err < 0) return err;
   if ((err = bee__node_reserve(parent->node, 0, 0, EDITS_SLACK, EDITS_SLACK)) < 0) return err;
   if (repair == BORROW_LEFT || repair == BORROW_RIGHT) {
@@ -391,7 +393,7 @@ prepare_repair (path_t *path, uint32_t level, plan_t *plan) {
 
 static int
 prepare_repairs (path_t *path, plan_t *plan) {
-  for (uint32_t level = path->depth - 1; level > 0 && plan->repairs[level] != DONE; level--) {
+  for (uint32_t level = path->way.depth - 1; level > 0 && plan->repairs[level] != DONE; level--) {
     int err = prepare_repair(path, level, plan);
     if (err < 0) return err;
   }
@@ -450,10 +452,10 @@ merge (bee_batch_t *batch, bee__node_t *into, bee__node_t *from, bee__node_t *pa
 static void
 rebalance (path_t *path, const plan_t *plan) {
   bee_batch_t *batch = path->batch;
-  for (uint32_t level = path->depth - 1; level > 0; level--) {
-    bee__node_t *node = path->steps[level].node;
-    bee__node_t *parent = path->steps[level - 1].node;
-    uint32_t i = path->steps[level - 1].position;
+  for (uint32_t level = path->way.depth - 1; level > 0; level--) {
+    bee__node_t *node = path->way.steps[level].node;
+    bee__node_t *parent = path->way.steps[level - 1].node;
+    uint32_t i = path->way.steps[level - 1].position;
     switch (plan->repairs[level]) {
     case DONE:
       return;
@@ -487,18 +489,18 @@ bee__batch_del (bee_batch_t *batch, ab_slice_t key, bool *applied) {
   int err;
 
   path.batch = batch;
-  path.depth = 0;
+  path.way.depth = 0;
   *applied = false;
   if ((err = find(&path, key, &found)) < 0 || !found) return err;
-  uint32_t hit_level = path.depth - 1;
-  uint32_t hit = path.steps[hit_level].position;
-  bool is_inner = path.steps[hit_level].node->child_count > 0;
+  uint32_t hit_level = path.way.depth - 1;
+  uint32_t hit = path.way.steps[hit_level].position;
+  bool is_inner = path.way.steps[hit_level].node->child_count > 0;
   if (is_inner && (err = push_neighbour(&path)) < 0) return err;
-  step_t *last = last_step(&path);
+  bee__step_t *last = last_step(&path);
   if (last->node->key_count == 0) return corrupt_at(&path, last->node, "has an empty leaf");
   if ((err = plan_repairs(&path, &plan)) < 0) return err;
   if ((err = make_path_private(&path)) < 0) return err;
-  bee__node_t *node = path.steps[hit_level].node;
+  bee__node_t *node = path.way.steps[hit_level].node;
   if ((err = bee__node_reserve(last->node, 0, 0, EDITS_SLACK, 0)) < 0) return err;
   if ((err = bee__node_reserve(node, 0, 0, EDITS_SLACK, 0)) < 0) return err;
   if ((err = prepare_repairs(&path, &plan)) < 0) return err;

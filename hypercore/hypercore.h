@@ -126,7 +126,7 @@ typedef struct {
   const ab_key_pair_t *key_pair; /* the core of this pair and the store's manifest version; stored with it */
   ab_slice_t manifest;           /* not empty: the core of this encoded manifest */
   const ab_key_t *group;         /* put the core into this storage group; another group is AB_ECONFLICT */
-  hypercore_signing_t signing;
+  hypercore_signing_t signing;   /* of a core that is open already it changes to ON_DEMAND, never back */
 } hypercore_options_t;
 
 AB_API hypercore_options_t
@@ -242,7 +242,9 @@ hypercore_rollback (hypercore_t *core, uint64_t length);
 /** The lowest length hypercore_rollback may go back to: what is committed or frozen. */
 AB_API uint64_t
 hypercore_floor (const hypercore_t *core);
-/** Cut to `length` blocks under a new fork (0: the current one plus one) and sign again. */
+/** Cut to `length` blocks under a new fork (0: the current one plus one) and sign again. Staged; in a memory
+ * store it is committed at once. AB_EINVAL above the length, AB_EOPERATION below the prologue,
+ * AB_ENOTWRITABLE. */
 AB_API int
 hypercore_truncate (hypercore_t *core, uint64_t length, uint64_t fork);
 /** Drop the blocks of [start, end) and keep every tree node; they can be fetched again. */

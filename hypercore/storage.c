@@ -26,6 +26,8 @@
 #define FILE_MODE 0600
 #define DATA_FILE "data.mdb" /* LMDB's own names */
 #define LOCK_FILE "lock.mdb"
+#define NEW_FILE "data.new"
+#define PATH_BYTES 4096
 #define LOCK_FILE_BYTES 8192 /* what LMDB makes it for its usual number of readers */
 
 static const char *const table_names[AB__TABLES] = {
@@ -159,9 +161,7 @@ close_env (ab__storage_t *storage) {
 
 /* LMDB writes to its lock file through memory, where a full disk is a signal: set its blocks aside before. */
 static int
-allocate_lock_file (ab__storage_t *storage) {
-  char path[4096];
-  snprintf(path, sizeof(path), "%s/" LOCK_FILE, storage->dir);
+allocate_lock_file (const char *path) {
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
   if (fd < 0) return errno;
   int rc = fallocate(fd, 0, 0, LOCK_FILE_BYTES) == 0 ? 0 : errno;
@@ -169,23 +169,25 @@ allocate_lock_file (ab__storage_t *storage) {
   return rc == ENOSPC || rc == EDQUOT ? rc : 0; /* a file system that cannot do it has to do without */
 }
 
-/* Open the environment with as much address space as the system gives. */
-static int
-open_env (ab__storage_t *storage) {
-  unsigned flags = MDB_NOTLS;
-  if (storage->read_only) flags |= MDB_RDONLY;
-  if (storage->relaxed) flags |= MDB_NOSYNC;
+static bool
+path_in (const ab__storage_t *storage, const char *name, char out[PATH_BYTES]) {
+  int len = snprintf(out, PATH_BYTES, "%s/%s", storage->dir, name);
+  return len > 0 && len < PATH_BYTES;
+}
 
+/* Open an environment with as much address space as the system gives. */
+static int
+open_env_at (ab__storage_t *storage, const char *path, const char *lock_path, unsigned flags) {
   for (;;) {
     int rc = mdb_env_create(&storage->env);
     if (rc != 0) {
       storage->env = NULL;
       return translate(storage, rc, "opening the data file");
     }
-    if ((rc = storage->read_only ? 0 : allocate_lock_file(storage)) == 0 &&
+    if ((rc = (flags & MDB_RDONLY) != 0 ? 0 : allocate_lock_file(lock_path)) == 0 &&
         (rc = mdb_env_set_maxdbs(storage->env, AB__TABLES + 2)) == 0 &&
         (rc = mdb_env_set_mapsize(storage->env, storage->map_bytes)) == 0) {
-      rc = mdb_env_open(storage->env, storage->dir, flags, FILE_MODE);
+      rc = mdb_env_open(storage->env, path, flags, FILE_MODE);
     }
     if (rc == 0) break;
     close_env(storage);
@@ -211,6 +213,16 @@ open_env (ab__storage_t *storage) {
   if (mdb_env_stat(storage->env, &stat) == 0) storage->page_bytes = stat.ms_psize;
   storage->broken = false;
   return 0;
+}
+
+static int
+open_env (ab__storage_t *storage) {
+  char lock_path[PATH_BYTES];
+  unsigned flags = MDB_NOTLS;
+  if (storage->read_only) flags |= MDB_RDONLY;
+  if (storage->relaxed) flags |= MDB_NOSYNC;
+  if (!path_in(storage, LOCK_FILE, lock_path)) return fail(storage, AB_EINVAL, "the path is too long");
+  return open_env_at(storage, storage->dir, lock_path, flags);
 }
 
 static int
@@ -285,15 +297,6 @@ open_tables (ab__storage_t *storage, bool create) {
   return rc == 0 ? 0 : translate(storage, rc, "opening the tables");
 }
 
-/* Does the unnamed table, which lists the others, hold anything? */
-static int
-is_empty (ab__storage_t *storage, bool *empty) {
-  MDB_stat stat;
-  int rc = mdb_env_stat(storage->env, &stat);
-  *empty = rc == 0 && stat.ms_entries == 0;
-  return rc == 0 ? 0 : translate(storage, rc, "reading the tables");
-}
-
 /* Mark the pages from `first` on that the free list names. */
 static int
 mark_free (MDB_txn *txn, size_t first, size_t count, uint8_t *is_free) {
@@ -365,27 +368,40 @@ open_short_file (ab__storage_t *storage, const char *path, const ab__data_file_t
   return err;
 }
 
-/* A data file whose creation ended early holds nothing: begin anew. */
 static int
-remove_unfinished (ab__storage_t *storage, const char *path) {
-  char lock[4096];
-  if (unlink(path) != 0 && errno != ENOENT) return translate(storage, errno, "removing an empty data file");
-  snprintf(lock, sizeof(lock), "%s/" LOCK_FILE, storage->dir);
-  if (unlink(lock) != 0 && errno != ENOENT) return translate(storage, errno, "removing an unused lock file");
-  return 0;
+remove_file (ab__storage_t *storage, const char *path) {
+  if (unlink(path) == 0 || errno == ENOENT) return 0;
+  return translate(storage, errno, "removing an unfinished data file");
+}
+
+/* A data file is made beside its place, and takes it when it is whole and durable. */
+static int
+make_file (ab__storage_t *storage, const char *path) {
+  char new_path[PATH_BYTES], lock_path[PATH_BYTES];
+  if (!path_in(storage, NEW_FILE, new_path) || !path_in(storage, NEW_FILE "-lock", lock_path)) {
+    return fail(storage, AB_EINVAL, "the path is too long");
+  }
+  int err = remove_file(storage, new_path);
+  if (err == 0) err = remove_file(storage, lock_path);
+  if (err == 0) err = open_env_at(storage, new_path, lock_path, MDB_NOTLS | MDB_NOSUBDIR);
+  if (err == 0) err = open_tables(storage, true);
+  close_env(storage);
+  if (err == 0 && rename(new_path, path) != 0) err = translate(storage, errno, "making the data file");
+  if (err < 0) (void) unlink(new_path);
+  (void) unlink(lock_path);
+  return err;
 }
 
 static int
 open_file (ab__storage_t *storage, bool complete) {
-  char path[4096];
-  int len = snprintf(path, sizeof(path), "%s/" DATA_FILE, storage->dir);
-  if (len < 0 || (size_t) len >= sizeof(path)) return fail(storage, AB_EINVAL, "the path is too long");
+  char path[PATH_BYTES];
+  if (!path_in(storage, DATA_FILE, path)) return fail(storage, AB_EINVAL, "the path is too long");
 
   ab__data_file_t file;
   int rc = ab__data_file_inspect(path, &file);
   if (rc != 0) return translate(storage, rc, "looking at the data file");
-  int err;
-  if (complete && (!file.exists || file.is_zero)) {
+  bool is_missing = !file.exists || file.is_zero;
+  if (is_missing && complete) {
     return fail(
       storage,
       AB_ECORRUPT,
@@ -395,24 +411,15 @@ open_file (ab__storage_t *storage, bool complete) {
       storage->dir
     );
   }
-  if (storage->read_only && (!file.exists || file.is_zero)) {
+  if (is_missing && storage->read_only) {
     return fail(storage, AB_ENOTSTORE, "%s is not a store: no data file", storage->dir);
   }
-  if (file.exists && !file.is_lmdb && !file.is_zero) {
-    return fail(storage, AB_ENOTSTORE, "%s is not a store's data file", path);
-  }
-  if (file.exists && file.is_zero && (err = remove_unfinished(storage, path)) < 0) return err;
+  if (!is_missing && !file.is_lmdb) return fail(storage, AB_ENOTSTORE, "%s is not a store's data file", path);
 
-  bool is_short = file.is_lmdb && file.bytes < file.needed;
-  err = is_short ? open_short_file(storage, path, &file) : open_env(storage);
+  int err = is_missing ? make_file(storage, path) : 0;
   if (err < 0) return err;
-
-  bool empty;
-  if ((err = is_empty(storage, &empty)) < 0) return err;
-  if (empty && (complete || storage->read_only)) {
-    return fail(storage, AB_ENOTSTORE, "%s has no tables: not a store", path);
-  }
-  return open_tables(storage, empty);
+  err = file.bytes < file.needed ? open_short_file(storage, path, &file) : open_env(storage);
+  return err < 0 ? err : open_tables(storage, false);
 }
 
 /* LMDB refuses to go on after some failures; nothing of ours depends on the environment between calls. */

@@ -50,12 +50,6 @@ typedef struct {
   size_t message_len;
 } ab__storage_options_t;
 
-/* What kind of data file a directory holds. */
-typedef enum {
-  AB__FILE_NONE = 0, /* no data file, or one whose creation did not finish: begin anew */
-  AB__FILE_STORE,    /* looks like ours */
-} ab__file_kind_t;
-
 /**
  * Open the data file of `dir`, made if it does not exist. `complete`: the store was made completely before,
  * so a missing or empty data file is damage.

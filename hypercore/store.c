@@ -193,7 +193,8 @@ make_dir (ab_store_t *store) {
 /* Files of ours that may be there when a creation did not finish. */
 static bool
 is_leftover (const char *name) {
-  static const char *const names[] = {".", "..", "lock", "lock.mdb", "data.mdb", "secret.tmp", "lost+found"};
+  static const char *const names[] = {
+    ".", "..", "lock", "lock.mdb", "data.mdb", "data.new", "data.new-lock", "secret.tmp", "lost+found"};
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;

@@ -9,7 +9,7 @@ static const char library_marker;  /* and in the metatables of libraries */
 /* Lua's own functions and constants that depend on nothing but their arguments and do little at a time. */
 static const char *const base_names[] = {
   "assert", "error", "getmetatable", "ipairs", "rawequal", "rawget", "select", "tonumber", "type", NULL};
-static const char *const string_names[] = {"len", "sub", NULL};
+static const char *const string_names[] = {"len", NULL};
 static const char *const math_names[] = {
   "abs",
   "ceil",

@@ -124,8 +124,19 @@ compile_script (lua_State *L) {
   return 0;
 }
 
+/* Lua makes the metatable of its buffers when one first outgrows the C stack, in two steps. Were memory to
+ * end between them in a batch, every later batch would fail: so it happens now. */
+static void
+prepare_buffers (lua_State *L) {
+  luaL_Buffer buffer;
+  luaL_buffinitsize(L, &buffer, 2 * LUAL_BUFFERSIZE);
+  luaL_pushresultsize(&buffer, 0);
+  lua_pop(L, 1);
+}
+
 static int
 open_libraries (lua_State *L) {
+  prepare_buffers(L);
   sandbox__open_globals(L);
   sandbox__open_view(L);
   sandbox__open_host(L);

@@ -24,6 +24,15 @@ guard_rep (lua_State *L) {
   return sandbox__go_on(L);
 }
 
+/* Short pieces are as cheap as any instruction. */
+static int
+guard_sub (lua_State *L) {
+  int count = sandbox__go_on(L);
+  size_t len = lua_rawlen(L, -1);
+  if (len > 64) sandbox__charge_bytes(L, len);
+  return count;
+}
+
 static int
 guard_results (lua_State *L) {
   int count = sandbox__go_on(L);
@@ -50,6 +59,7 @@ const luaL_Reg sandbox__string_guards[] = {
   {"packsize", sandbox__guard_packsize},
   {"rep", guard_rep},
   {"reverse", guard_bytes},
+  {"sub", guard_sub},
   {"unpack", sandbox__guard_unpack},
   {"upper", guard_bytes},
   {NULL, NULL},

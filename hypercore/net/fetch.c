@@ -386,7 +386,7 @@ give_up (ab__replicator_t *replicator, const ab__inflight_t *request) {
   if (request->has_block) refuse(replicator, request->block);
   if (request->kind == AB__ASK_UPGRADE || request->kind == AB__ASK_REORG) {
     replicator->upgrade_refused = true;
-    if (request->kind == AB__ASK_REORG) drop_reorg(core);
+    if (request->kind == AB__ASK_REORG && core->reorging == replicator) drop_reorg(core);
   }
   replicator->run_start = UINT64_MAX;
   ab__netcore_pump(core); /* others may have it */
@@ -400,11 +400,23 @@ invalid (ab__replicator_t *replicator, int err) {
   );
 }
 
+/* Are we still where we were when it began? Another peer may have brought us further. */
+static bool
+reorg_is_current (const ab__netcore_t *core) {
+  ab_tree_t own = {.fork = hypercore_fork(core->core), .length = hypercore_length(core->core)};
+  return ab_reorg_is_current(&core->reorg, &own);
+}
+
 static int
 continue_reorg (ab__replicator_t *replicator, const ab__inflight_t *request, const ab_proof_t *proof) {
   ab__netcore_t *core = replicator->core;
   bool accepted = true;
   int err;
+  if (core->reorging != replicator || request->has_hash != core->reorg_begun) return 0; /* of one given up */
+  if (core->reorg_begun && !reorg_is_current(core)) {
+    drop_reorg(core); /* again, if it still is needed */
+    return 0;
+  }
   if (!core->reorg_begun) {
     if (!proof->has_upgrade) {
       give_up(replicator, request);

@@ -13,10 +13,10 @@
  * committed in groups, by ab_store_run or when much is staged.
  *
  * Files      noise (handshake), secretstream (frames), mux (channels), messages (their contents), capability,
- *            have (what a peer has): pure. replicator.c one core on one stream, reading; serve.c answering;
- *            wakeup.c topics; stream.c the connection; want.c what the store's streams work for
+ *            have (what a peer has): pure. stream.c the connection; replicator.c one core on it, with fetch.c
+ *            asking and serve.c answering; wakeup.c topics; want.c what the store's streams work for
  * Invariant  what the peer can make us keep is bounded: requests, blocks known, bytes owed and bytes buffered
- * To change  a message: messages.c and its vectors; whom to ask for what: replicator.c
+ * To change  a message: messages.c and its vectors; what to ask whom for: fetch.c
  *
  * Calls follow the store's rule: they never overlap on one store. Callbacks run inside ab_store_run or
  * ab_stream_feed, never inside the call that made their request. They may open, read and write cores, follow,
@@ -41,7 +41,7 @@ typedef struct ab_stream_s ab_stream_t;
 
 /* What a stream may hold in memory for a peer, whatever the peer does: a frame that is not complete, what is
  * to be sent, requests that are owed an answer, what is known about the peer's blocks. */
-#define AB_STREAM_MEMORY_MAX ((size_t) 40 * 1024 * 1024)
+#define AB_STREAM_MEMORY_MAX ((size_t) 64 * 1024 * 1024)
 
 typedef struct {
   uint32_t struct_size;
@@ -65,9 +65,9 @@ AB_API ab_stream_options_t
 ab_stream_options_default (void);
 
 /**
- * Begin a connection of the store. Returns 0, AB_EINVAL or AB_ENOMEM. The stream is closed with the store if
- * it still is open then, but ab_stream_close must have been called for every stream before ab_store_close
- * returns to a host that would touch it again.
+ * Begin a connection of the store. Every stream needs one ab_stream_close, also when its store was closed
+ * before: then it has ended with AB_ECLOSED. Returns 0, AB_EINVAL, AB_ENOMEM, or what syncing a relaxed store
+ * says.
  */
 AB_API int
 ab_stream_open (ab_store_t *store, const ab_stream_options_t *options, ab_stream_t **out);
@@ -84,14 +84,15 @@ ab_stream_close (ab_stream_t *stream);
 AB_API int
 ab_stream_feed (ab_stream_t *stream, ab_slice_t in, size_t *taken);
 
-/** The peer will send no more. What it is still owed can be taken. */
+/** The peer will send no more: the stream ends. What is already made for it can be taken. */
 AB_API void
 ab_stream_feed_end (ab_stream_t *stream);
 
 /**
  * Bytes for the peer, borrowed until the next take or close (feeding in between is fine); empty when there is
- * nothing to send now. Whatever is taken counts as sent. Returns 0, or AB_ENOMEM; the status of an ended
- * stream does not keep its last bytes from being taken.
+ * nothing to send now: take until then, after on_output, and after every ab_store_run for what reads have
+ * missed. Whatever is taken counts as sent. Returns 0, or AB_ENOMEM; the status of an ended stream does not
+ * keep its last bytes from being taken.
  */
 AB_API int
 ab_stream_take (ab_stream_t *stream, ab_slice_t *out);
@@ -123,9 +124,10 @@ AB_API void
 ab_stream_tick (ab_stream_t *stream);
 
 /**
- * Is this connection done for now? Both ways: every core followed here is open or was refused there, its
- * length is acknowledged by the peer and none of the peer's is longer, no block is asked for or wanted that
- * the peer has, no answer is owed, every wakeup look-up was answered, nothing waits to be taken.
+ * Is this connection done for now? Both ways: every core followed here is open or was refused there, is as
+ * long there as here (unless the peer does not want it), no block is asked for or wanted that the peer has,
+ * no answer is owed, every wakeup look-up was answered or got nothing for 2 s, nothing waits to be taken or
+ * committed.
  */
 AB_API bool
 ab_stream_in_sync (const ab_stream_t *stream);

@@ -7,6 +7,8 @@
 
 #include "hypercore/crypto.h"
 
+#define FIRST_BYTES 4096
+
 typedef crypto_secretstream_xchacha20poly1305_state sodium_state_t;
 
 _Static_assert(sizeof(sodium_state_t) == sizeof(ab__cipher_t), "the state is libsodium's");
@@ -34,13 +36,30 @@ body_length (const uint8_t *prefix) {
   return (size_t) prefix[0] | (size_t) prefix[1] << 8 | (size_t) prefix[2] << 16;
 }
 
-/* Move up to `want` bytes into the partial frame. Returns 0 or AB_ENOMEM. */
+/* Room for `needed` bytes of a frame of `total`: grown as bytes come, never past the frame's end. */
 static int
-keep (ab__deframer_t *deframer, ab_slice_t *in, size_t want) {
-  size_t len = in->len < want ? in->len : want;
-  ab_buf_append(&deframer->partial, ab_slice(in->data, len));
+reserve (ab_buf_t *buf, size_t needed, size_t total) {
+  if (needed <= buf->capacity) return 0;
+  size_t capacity = buf->capacity < FIRST_BYTES ? FIRST_BYTES : 2 * buf->capacity;
+  if (capacity > total) capacity = total;
+  if (capacity < needed) capacity = needed;
+  uint8_t *data = realloc(buf->data, capacity);
+  if (data == NULL) return AB_ENOMEM;
+  buf->data = data;
+  buf->capacity = capacity;
+  return 0;
+}
+
+/* Move bytes into the partial frame, until it has `total`. Returns 0 or AB_ENOMEM. */
+static int
+keep (ab__deframer_t *deframer, ab_slice_t *in, size_t total) {
+  ab_buf_t *partial = &deframer->partial;
+  size_t want = total - partial->len, len = in->len < want ? in->len : want;
+  int err = reserve(partial, partial->len + len, total);
+  if (err < 0) return err;
+  ab_buf_append(partial, ab_slice(in->data, len));
   *in = ab_slice(in->data + len, in->len - len);
-  return deframer->partial.err;
+  return partial->err;
 }
 
 int
@@ -65,12 +84,12 @@ ab__deframe (ab__deframer_t *deframer, ab_slice_t *in, size_t max, ab_slice_t *b
     }
   }
   if (partial->len < AB__FRAME_PREFIX) {
-    if ((err = keep(deframer, in, AB__FRAME_PREFIX - partial->len)) < 0) return err;
+    if ((err = keep(deframer, in, AB__FRAME_PREFIX)) < 0) return err;
     if (partial->len < AB__FRAME_PREFIX) return 0;
   }
   len = body_length(partial->data);
   if (len > max) return AB_ECORRUPT;
-  if ((err = keep(deframer, in, AB__FRAME_PREFIX + len - partial->len)) < 0) return err;
+  if ((err = keep(deframer, in, AB__FRAME_PREFIX + len)) < 0) return err;
   if (partial->len < AB__FRAME_PREFIX + len) return 0;
   *is_ours = partial->data + AB__FRAME_PREFIX;
   *body = ab_slice(*is_ours, len);

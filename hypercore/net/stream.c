@@ -92,7 +92,7 @@ end_message (void *data) {
   ab_stream_t *stream = data;
   int err = ab__seal_end(&stream->tx_cipher, &stream->tx, stream->message_begin);
   if (err < 0) return ab__stream_fail(stream, err, "a message cannot be sent: %s", ab_strerror(err));
-  if (stream->tx.len > AB__TX_HARD_BYTES + AB__FRAME_MAX) {
+  if (stream->message_begin > AB__TX_HARD_BYTES) {
     return ab__stream_fail(stream, AB_ETOOBIG, "the peer does not read what it makes us say");
   }
   return 0;
@@ -159,6 +159,7 @@ ab_stream_open (ab_store_t *store, const ab_stream_options_t *options, ab_stream
   if (err < 0) return err;
   if (options != NULL && options->struct_size < sizeof(uint32_t)) return AB_EINVAL;
   ab__net_t *net = ab__net_of(store);
+  if (net != NULL && net->streams == NULL && (err = ab__net_sync(net)) < 0) return err;
   ab_stream_t *stream = net == NULL ? NULL : calloc(1, sizeof(*stream));
   if (stream == NULL) return AB_ENOMEM;
   stream->net = net;

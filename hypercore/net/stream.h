@@ -12,9 +12,10 @@
 #include "hypercore/net/secretstream.h"
 #include "hypercore/net/want.h"
 
-#define AB__TX_HARD_BYTES ((size_t) 16 << 20) /* of messages that were not asked for by take */
-#define AB__OWED_ALL_MAX 16384u               /* requests and wants without an answer on all channels */
-#define AB__KEEP_BYTES ((size_t) 64 * 1024)   /* of a buffer that is empty */
+#define AB__TX_HARD_BYTES \
+  ((size_t) 4 << 20)            /* waiting, before a message that take did not make is one too many */
+#define AB__OWED_ALL_MAX 16384u /* requests and wants without an answer on all channels */
+#define AB__KEEP_BYTES ((size_t) 64 * 1024) /* of a buffer that is empty */
 #define AB__CHANNELS_MAX 16384u
 
 typedef enum { AB__SHAKING, AB__HEADER, AB__OPEN, AB__ENDED } ab__phase_t;

@@ -191,10 +191,11 @@ read_committed (ab__netcore_t *core) {
 /* Takes over a reference. */
 static int
 new_core (ab__net_t *net, hypercore_t *hypercore, ab__netcore_t **out) {
-  ab__netcore_t *core = calloc(1, sizeof(*core));
+  int err = hypercore_is_writable(hypercore) ? ab__net_sync(net) : 0;
+  ab__netcore_t *core = err < 0 ? NULL : calloc(1, sizeof(*core));
   if (core == NULL) {
     hypercore_close(hypercore);
-    return AB_ENOMEM;
+    return err < 0 ? err : AB_ENOMEM;
   }
   core->net = net;
   core->core = hypercore;
@@ -337,12 +338,28 @@ publish (ab__netcore_t *core) {
   core->uncommitted = false;
 }
 
+int
+ab__net_sync (ab__net_t *net) {
+  return ab_store_options(net->store)->relaxed ? ab_store_sync(net->store) : 0;
+}
+
+/* Is there something of our own to tell? */
+static bool
+has_own_news (const ab__net_t *net) {
+  for (const ab__netcore_t *core = net->cores; core != NULL; core = core->next) {
+    if (core->uncommitted && hypercore_is_writable(core->core)) return true;
+  }
+  return false;
+}
+
 static void
 committed (void *data, int status) {
   ab__net_t *net = data;
   net->stalled = status < 0;
   if (status < 0) return;
   net->staged = false;
+  /* Our own blocks are told when they cannot get lost any more; when that fails, with a later commit. */
+  if (net->streams != NULL && has_own_news(net) && ab__net_sync(net) < 0) return;
   for (ab__netcore_t *core = net->cores; core != NULL; core = core->next) {
     if (core->uncommitted) publish(core);
   }

@@ -131,6 +131,11 @@ ab__netcore_pump (ab__netcore_t *core);
 void
 ab__netcore_rewind (ab__netcore_t *core, uint64_t length);
 
+/** What a relaxed store committed is durable after this: required before our own blocks are told to anybody.
+ */
+int
+ab__net_sync (ab__net_t *net);
+
 /** Commit if much is staged. Returns 0, also when it failed (then the net is stalled). */
 void
 ab__net_limit_staged (ab__net_t *net);

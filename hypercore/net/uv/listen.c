@@ -24,6 +24,7 @@ listener_closed (uv_handle_t *handle) {
 
 void
 ab__uv_listener_close (ab__uv_listener_t *listener) {
+  if (uv_is_closing(&listener->handle.handle)) return;
   if (listener->path != NULL) (void) unlink(listener->path);
   uv_close(&listener->handle.handle, listener_closed);
 }

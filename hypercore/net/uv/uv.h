@@ -16,7 +16,7 @@
  * Invariant  a stream is closed only when no write from its memory is under way
  * To add     a kind of address: its file, and rows in dial.c and address.c
  *
- * Everything here belongs to the thread of the loop.
+ * Everything here belongs to the thread of the loop. The host ignores SIGPIPE: a peer may go while we write.
  */
 #ifndef AB_UV_H
 #define AB_UV_H

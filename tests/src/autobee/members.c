@@ -191,6 +191,6 @@ member_state (member_t *member) {
 
 bool
 member_state_equal (const member_state_t *a, const member_state_t *b) {
-  return memcmp(a->view, b->view, sizeof(a->view)) == 0 && memcmp(a->order, b->order, sizeof(a->order)) == 0 &&
-         a->nodes == b->nodes && a->local == b->local;
+  return memcmp(a->view, b->view, sizeof(a->view)) == 0 &&
+         memcmp(a->order, b->order, sizeof(a->order)) == 0 && a->nodes == b->nodes && a->local == b->local;
 }

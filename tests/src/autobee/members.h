@@ -1,5 +1,6 @@
-/* members.h: databases for tests of failures. Each member's store has a clock, a random source and a primary key of its
- * own, so that a run made again is the same run. What can fail says so; a function without a result fails the test. */
+/* members.h: databases for tests of failures. Each member's store has a clock, a random source and a primary
+ * key of its own, so that a run made again is the same run. What can fail says so; a function without a
+ * result fails the test. */
 #ifndef MEMBERS_H
 #define MEMBERS_H
 

@@ -1,10 +1,11 @@
 /* oom_autobee.c: the n-th allocation fails, n = 1, 2, 3 …, on the way through a database's life.
  *
- *   a pass   create a store and a database in it, append, take in what another writer has written at the same time (so
- *            that the order changes), append, close, open again
+ *   a pass   create a store and a database in it, append, take in what another writer has written at the same
+ * time (so that the order changes), append, close, open again
  *
- * The call that met the failure says AB_ENOMEM (AB_EHALTED from inside apply), or it did without. Then life goes on from there in one of three ways,
- * without failures, and ends as a pass that had none: the same entries, the same order.
+ * The call that met the failure says AB_ENOMEM (AB_EHALTED from inside apply), or it did without. Then life
+ * goes on from there in one of three ways, without failures, and ends as a pass that had none: the same
+ * entries, the same order.
  *
  *   SAME     in the same process: the call is made again
  *   REOPEN   everything is closed and opened again first
@@ -233,8 +234,8 @@ crash (world_t *world) {
   world->ana.dir = world->copy;
 }
 
-/* The entries and the order of before step k or of after it. Nodes that are in the own log already may still have to be
- * applied: then an update leads to the state after it. */
+/* The entries and the order of before step k or of after it. Nodes that are in the own log already may still
+ * have to be applied: then an update leads to the state after it. */
 static void
 check_state (world_t *world, size_t k, size_t n) {
   const member_state_t *before = &states[k == 0 ? 0 : k - 1], *after = &states[k];
@@ -335,7 +336,7 @@ fail_each (const ab_key_t *encryption_key, failing_alloc_mode_t mode) {
   }
   member_close(&world.ben);
   assert_int_equal(FIND_LEAKS(), 0);
-  printf("  %zu of %zu allocations failed\n", passes, allocations);
+  printf("  %zu passes with a failure; one without makes %zu allocations\n", passes, allocations);
   assert_true(passes >= PASSES / 2);
 }
 

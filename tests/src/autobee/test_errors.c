@@ -1,5 +1,5 @@
-/* test_errors.c: what goes wrong for users of a store and a database: one row per case, with the code and the words that
- * its message has to hold: what, where, expected, found, and what to do. */
+/* test_errors.c: what goes wrong for users of a store and a database: one row per case, with the code and the
+ * words that its message has to hold: what, where, expected, found, and what to do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,8 +13,8 @@
 
 typedef struct {
   char base[TMPDIR_MAX], dir[TMPDIR_MAX];
-  member_t ana; /* the creator; on disk */
-  member_t ben; /* joins; in memory */
+  member_t ana;       /* the creator; on disk */
+  member_t ben;       /* joins; in memory */
   char expected[128]; /* one more text of the message, found out by the case */
   char message[512];
   int calls; /* of apply */
@@ -715,8 +715,8 @@ malformed_key_text_is_invalid (void **state) {
   static const char *const texts[] = {
     "",
     "pear://",
-    "ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1uwi",   /* 54 characters */
-    "lbndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u",     /* no l in z-base-32 */
+    "ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1uwi", /* 54 characters */
+    "lbndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u",   /* no l in z-base-32 */
     "000000000000000000000000000000000000000000000000000000000000000g",
     "00000000000000000000000000000000000000000000000000000000000000",
   };
@@ -743,7 +743,9 @@ a_grant_of_no_key_is_refused_with_words (void **state) {
   options.on_event = note_refusal;
   options.event_data = world;
   member_open(&world->ana, NULL, &options);
-  member_ok(&world->ana, autobee_append(world->ana.db, &value, 1, 0, NULL)); /* on record, and without effect */
+  member_ok(
+    &world->ana, autobee_append(world->ana.db, &value, 1, 0, NULL)
+  ); /* on record, and without effect */
   assert_non_null(strstr(world->message, "addWriter: neither 64 hex digits"));
 }
 

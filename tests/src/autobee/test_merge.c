@@ -139,6 +139,27 @@ a_reorder_survives_reopening (void **state) {
 }
 
 static void
+a_late_writers_nodes_displace_the_others_once (void **state) {
+  (void) state;
+  enum { COUNT = 30 };
+  world_t world;
+  peer_t peers[3];
+  open_group(&world, peers, 3);
+  for (int i = 0; i < COUNT; i++) peer_append(&peers[1], "{\"put\":{\"k\":\"older\"}}");
+  for (int i = 0; i < COUNT; i++) peer_append(&peers[0], "{\"put\":{\"k\":\"newer\"}}");
+  peer_send(&peers[0], &peers[2]);
+  autobee_info_t before, after;
+  autobee_info(peers[2].db, &before);
+  peer_send(&peers[1], &peers[2]);
+  autobee_info(peers[2].db, &after);
+  assert_int_equal(after.flushes, before.flushes + COUNT);
+  assert_in_range(after.applies - before.applies, 2 * COUNT, 2 * COUNT + 5);
+  peers_mesh(peers, 3);
+  for (int i = 1; i < 3; i++) assert_same_view(&peers[0], &peers[i]);
+  close_group(peers, 3);
+}
+
+static void
 a_writer_may_rotate_to_another_core (void **state) {
   (void) state;
   world_t world;
@@ -284,6 +305,7 @@ main (void) {
     cmocka_unit_test(a_removed_writer_is_ordered_but_not_seen),
     cmocka_unit_test(random_writers_converge),
     cmocka_unit_test(a_reorder_survives_reopening),
+    cmocka_unit_test(a_late_writers_nodes_displace_the_others_once),
     cmocka_unit_test(a_writer_may_rotate_to_another_core),
     cmocka_unit_test(a_node_from_the_future_waits_for_its_time),
     cmocka_unit_test(many_heads_are_joined_by_a_null_node_once),

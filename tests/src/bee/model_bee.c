@@ -1,12 +1,13 @@
 /* model_bee.c: trees in several cores against sorted arrays, through random operations.
  *
- * Bees of three cores write batches on their own heads, on each other's (by a move or by a base) and on old ones. What
- * a batch must do, and what every version must contain, is worked out on arrays. Each thousand operations all trees are
- * walked. Now and then the store is closed and opened again, staged blocks are dropped, and a second store that has none
- * of the blocks reads and writes the same versions, getting each missing block when it is asked for.
+ * Bees of three cores write batches on their own heads, on each other's (by a move or by a base) and on old
+ * ones. What a batch must do, and what every version must contain, is worked out on arrays. Each thousand
+ * operations all trees are walked. Now and then the store is closed and opened again, staged blocks are
+ * dropped, and a second store that has none of the blocks reads and writes the same versions, getting each
+ * missing block when it is asked for.
  *
- * 300,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line, from
- * AUTOBEE_SEED, or from the clock.
+ * 300,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line,
+ * from AUTOBEE_SEED, or from the clock.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,13 @@ below (uint64_t n) {
 _Noreturn static void
 give_up (const char *what, int line) {
   fprintf(
-    stderr, "seed %u, degree %u, step %llu: %s (line %d); %s\n", seed, degree, (unsigned long long) step, what, line,
+    stderr,
+    "seed %u, degree %u, step %llu: %s (line %d); %s\n",
+    seed,
+    degree,
+    (unsigned long long) step,
+    what,
+    line,
     side.store == NULL ? "" : ab_store_errmsg(side.store)
   );
   abort();
@@ -108,7 +115,8 @@ make_keys (void) {
       for (size_t n = key->len - 3; n < key->len; n++) key->bytes[n] = letters[below(4)];
       break;
     default:
-      key->len = (size_t) snprintf((char *) key->bytes, KEY_MAX, "a/path/that/is/shared/%u/%04u", below(3), below(9999));
+      key->len = (size_t
+      ) snprintf((char *) key->bytes, KEY_MAX, "a/path/that/is/shared/%u/%04u", below(3), below(9999));
     }
   }
   qsort(keys, IDS, sizeof(keys[0]), compare_keys);
@@ -173,7 +181,11 @@ again (reader_t *reader, int err) {
     size_t count = hypercore_take_wanted(reader->cores[c], wanted, HYPERCORE_WANTED_MAX);
     check(count <= 1); /* one at a time: the call stops at the first */
     for (size_t i = 0; i < count; i++) {
-      check(hypercore_pull(reader->cores[c], side.cores[c], hypercore_length(side.cores[c]), wanted[i], wanted[i] + 1) == 0);
+      check(
+        hypercore_pull(
+          reader->cores[c], side.cores[c], hypercore_length(side.cores[c]), wanted[i], wanted[i] + 1
+        ) == 0
+      );
       check(hypercore_has(reader->cores[c], wanted[i], wanted[i] + 1));
       remote_blocks++;
       got = true;
@@ -268,7 +280,14 @@ random_range (bee_range_t *range, bound_t bounds[2], size_t *from, size_t *to) {
 }
 
 static void
-check_cursor (reader_t *reader, bee_cursor_t *cursor, const version_t *version, const bee_range_t *range, size_t from, size_t to) {
+check_cursor (
+  reader_t *reader,
+  bee_cursor_t *cursor,
+  const version_t *version,
+  const bee_range_t *range,
+  size_t from,
+  size_t to
+) {
   uint64_t limit = range->limit == 0 ? UINT64_MAX : range->limit;
   bee_entry_t entry;
   int err;
@@ -360,7 +379,8 @@ check_in_batch (reader_t *reader, bee_batch_t *batch, const version_t *version) 
   check_cursor(reader, cursor, version, &range, from, to);
 }
 
-/* One operation; returns whether it changed anything. Ranks near each other now and then, and more deletes at times. */
+/* One operation; returns whether it changed anything. Ranks near each other now and then, and more deletes at
+ * times. */
 static bool
 random_op (reader_t *reader, bee_batch_t *batch, version_t *version, size_t around, uint32_t deletes) {
   size_t rank = around < key_count ? (around + below(60)) % key_count : below(key_count);
@@ -417,7 +437,9 @@ keep_version (const version_t *version) {
 
 /* Either forget the batch, or write it and see that its blocks are those that were counted. */
 static void
-end_batch (reader_t *reader, bee_t *bee, bee_batch_t *batch, version_t *after, version_t *out, uint64_t applied) {
+end_batch (
+  reader_t *reader, bee_t *bee, bee_batch_t *batch, version_t *after, version_t *out, uint64_t applied
+) {
   hypercore_t *core = bee_local(bee);
   uint64_t before = hypercore_length(core);
   ab_head_t head;
@@ -434,7 +456,8 @@ end_batch (reader_t *reader, bee_t *bee, bee_batch_t *batch, version_t *after, v
   check(done.applied == applied);
   check(hypercore_length(core) == before + done.blocks);
   bee_head(bee, &head);
-  if (done.blocks > 0) check(head.length == before + done.blocks && ab_key_equal(&head.key, hypercore_key(core)));
+  if (done.blocks > 0)
+    check(head.length == before + done.blocks && ab_key_equal(&head.key, hypercore_key(core)));
   after->head = head;
   *out = *after;
   batches++;
@@ -625,8 +648,11 @@ main (int argc, char **argv) {
     run_world(steps / 5);
   }
   printf(
-    "  %llu batches written, at most %llu keys in %llu levels, %llu blocks handed over\n", (unsigned long long) batches,
-    (unsigned long long) most_keys, (unsigned long long) deepest, (unsigned long long) remote_blocks
+    "  %llu batches written, at most %llu keys in %llu levels, %llu blocks handed over\n",
+    (unsigned long long) batches,
+    (unsigned long long) most_keys,
+    (unsigned long long) deepest,
+    (unsigned long long) remote_blocks
   );
   for (size_t b = 0; b < BEES; b++) free(now[b]);
   free(versions);

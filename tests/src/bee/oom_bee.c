@@ -1,7 +1,8 @@
-/* oom_bee.c: the n-th allocation fails, n = 1, 2, 3 …, while a tree of several levels is written, read and changed.
+/* oom_bee.c: the n-th allocation fails, n = 1, 2, 3 …, while a tree of several levels is written, read and
+ * changed.
  *
- * Each failure is AB_ENOMEM and changes nothing: the same call made again succeeds, and in the end the tree is the one of
- * a run without failures, block by block.
+ * Each failure is AB_ENOMEM and changes nothing: the same call made again succeeds, and in the end the tree
+ * is the one of a run without failures, block by block.
  */
 #include <stdio.h>
 
@@ -20,9 +21,9 @@ typedef struct {
   bee_batch_t *batch;
   bee_cursor_t *cursor;
   uint64_t first_length;
-  size_t at;       /* the key a step is about */
-  size_t entries;  /* seen by a cursor */
-  char last[16];   /* key seen by it */
+  size_t at;      /* the key a step is about */
+  size_t entries; /* seen by a cursor */
+  char last[16];  /* key seen by it */
 } world_t;
 
 typedef int (*step_t)(world_t *world);

@@ -134,7 +134,9 @@ make_op (recorded_workload_t *workload, bee_batch_t *batch) {
   uint32_t first = xorshift32_below(random, letters);
   if (len > sizeof(value)) return AB_ETOOBIG;
   for (uint32_t i = 0; i < len; i++) value[i] = (uint8_t) (first + i);
-  return bee_batch_put(batch, ab_slice(key, make_key(mode, id, workload->counter++, key)), ab_slice(value, len));
+  return bee_batch_put(
+    batch, ab_slice(key, make_key(mode, id, workload->counter++, key)), ab_slice(value, len)
+  );
 }
 
 int

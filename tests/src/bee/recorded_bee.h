@@ -1,4 +1,5 @@
-/* recorded_bee.h: what the recorded bee files have in common: their stores, generated operations, hashes of contents.
+/* recorded_bee.h: what the recorded bee files have in common: their stores, generated operations, hashes of
+ * contents.
  */
 #ifndef RECORDED_BEE_H
 #define RECORDED_BEE_H
@@ -25,7 +26,8 @@ int
 recorded_op (bee_batch_t *batch, const json_t *op);
 bee_write_options_t
 recorded_write_options (const json_t *options);
-/** gte, gt, lte, lt, reverse and limit. False: a limit of 0, which means nothing here and everything there. */
+/** gte, gt, lte, lt, reverse and limit. False: a limit of 0, which means nothing here and everything there.
+ */
 bool
 recorded_range (const json_t *options, bee_range_t *range);
 
@@ -37,8 +39,8 @@ typedef struct {
   uint64_t done; /* operations of the phase */
 } recorded_workload_t;
 
-/** Make one flush's worth of operations. Returns how many; 0: the phase is over. `each` gives back 0 or an error,
- * which ends the flush and is returned. */
+/** Make one flush's worth of operations. Returns how many; 0: the phase is over. `each` gives back 0 or an
+ * error, which ends the flush and is returned. */
 int
 recorded_flush (recorded_workload_t *workload, bee_batch_t *batch);
 /** All phases, one batch per flush; false (and a recorded failure) if one fails. */

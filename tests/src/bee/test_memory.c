@@ -119,6 +119,22 @@ no_rollback_under_an_open_batch (void **state) {
   assert_int_equal(bee_rollback(hive->bee, 1), 0);
 }
 
+static void
+a_batch_over_what_was_dropped_is_not_written (void **state) {
+  hive_t *hive = *state;
+  put(hive->bee, "a", "1");
+  put(hive->bee, "a", "2");
+  bee_batch_t *batch = begin(hive->bee);
+  put_in(batch, "b", "1");
+  assert_int_equal(hypercore_rollback(hive->core, 1), 0);
+  assert_int_equal(bee_batch_flush(batch, NULL), AB_ECONFLICT);
+  bee_batch_abort(batch);
+  assert_int_equal(hypercore_length(hive->core), 1);
+  assert_int_equal(bee_move(hive->bee, NULL, 1), 0);
+  put(hive->bee, "b", "2");
+  assert_keys(hive->bee, NULL, "a b ");
+}
+
 /* The core table that the dropped blocks had brought is not written any more. */
 static void
 the_core_table_goes_back_too (void **state) {
@@ -143,7 +159,8 @@ the_core_table_goes_back_too (void **state) {
   hypercore_close(core);
 }
 
-/* Keys that begin alike are told apart by what comes after: found out when comparisons were ties too often. */
+/* Keys that begin alike are told apart by what comes after: found out when comparisons were ties too often.
+ */
 static void
 long_common_beginnings_are_skipped (void **state) {
   (void) state;
@@ -182,6 +199,7 @@ main (void) {
     TEST(a_rollback_behind_our_back_is_noticed),
     TEST(a_cursor_over_what_was_dropped_fails),
     TEST(no_rollback_under_an_open_batch),
+    TEST(a_batch_over_what_was_dropped_is_not_written),
     TEST(the_core_table_goes_back_too),
     cmocka_unit_test(long_common_beginnings_are_skipped),
   };

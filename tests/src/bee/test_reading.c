@@ -1,6 +1,5 @@
 #include "bees.h"
 
-
 static void
 get_sees_its_checkout_not_later_writes (void **state) {
   hive_t *hive = *state;
@@ -78,7 +77,8 @@ a_range_has_its_bounds (void **state) {
   };
   hive_t *hive = *state;
   bee_batch_t *batch = begin(hive->bee);
-  for (char c = 'b'; c <= 't'; c += 2) assert_int_equal(bee_batch_put(batch, ab_slice(&c, 1), ab_slice(&c, 1)), 0);
+  for (char c = 'b'; c <= 't'; c += 2)
+    assert_int_equal(bee_batch_put(batch, ab_slice(&c, 1), ab_slice(&c, 1)), 0);
   flush(batch);
   assert_int_equal(assert_sound(hive->bee), 10);
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -186,7 +186,9 @@ a_change_tells_what_a_batch_wrote (void **state) {
   batch = begin(hive->bee);
   put_in(batch, "b", "2");
   assert_int_equal(bee_batch_put_absent(batch, ab_text("a")), 0);
-  assert_int_equal(bee_batch_put(batch, ab_text("c"), ab_slice(text, sizeof(text))), 0); /* in a block of its own */
+  assert_int_equal(
+    bee_batch_put(batch, ab_text("c"), ab_slice(text, sizeof(text))), 0
+  ); /* in a block of its own */
   assert_int_equal(flush(batch), 2);
   ab_head_t head = head_of(hive->bee);
   assert_int_equal(bee_change(hive->bee, &head, &change, note_key, &seen), 0);

@@ -1,7 +1,9 @@
 /* test_sparse.c: trees whose blocks are not here yet. */
-#include "bees.h"
-
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "bees.h"
+#include "support/rng.h"
 
 /* A hive, and a second store that knows its core's length and has none of its blocks. */
 typedef struct {
@@ -111,7 +113,8 @@ a_batch_operation_that_lacks_a_block_has_not_happened (void **state) {
   for (size_t i = 0; i < 60; i++) {
     int err;
     do {
-      err = i % 2 == 0 ? bee_batch_del(batch, ab_text(numbered(i))) : bee_batch_put(batch, ab_text(numbered(i)), ab_text("own"));
+      err = i % 2 == 0 ? bee_batch_del(batch, ab_text(numbered(i)))
+                       : bee_batch_put(batch, ab_text(numbered(i)), ab_text("own"));
       if (err == AB_EREMOTE) hand_over(sparse);
     } while (err == AB_EREMOTE);
     assert_int_equal(err, 0);
@@ -154,6 +157,50 @@ blocks_that_are_cleared_later_are_asked_for_again (void **state) {
   assert_true(asked);
 }
 
+/* The keys of a node lie in many blocks. A lookup compares with few of them, and rather with those that are
+ * here. */
+static void
+a_lookup_asks_for_few_blocks (void **state) {
+  hive_t *source = hive_with(128, 0);
+  ab_store_t *store = store_at(NULL);
+  char key[24];
+  size_t blocks = 0;
+  bee_entry_t entry;
+  bee_t *bee;
+  (void) state;
+  for (uint32_t i = 0; i < 20000; i += 500) {
+    bee_batch_t *batch = begin(source->bee);
+    for (uint32_t n = i; n < i + 500; n++) {
+      snprintf(key, sizeof(key), "%08x", mix32(n));
+      put_in(batch, key, "some value");
+    }
+    flush(batch);
+  }
+  assert_int_equal(ab_store_commit(source->store), 0);
+  hypercore_t *own = core_named(store, "own");
+  hypercore_t *remote = core_of_key(store, hypercore_key(source->core));
+  assert_int_equal(hypercore_pull(remote, source->core, 0, 0, 0), 0);
+  assert_int_equal(bee_open(own, NULL, &bee), 0);
+  assert_int_equal(bee_move(bee, hypercore_key(remote), hypercore_length(remote)), 0);
+  for (uint32_t i = 0; i < 50; i++) {
+    snprintf(key, sizeof(key), "%08x", mix32(i * 397));
+    while (bee_get(bee, ab_text(key), &entry) == AB_EREMOTE) {
+      uint64_t wanted;
+      assert_int_equal(hypercore_take_wanted(remote, &wanted, 1), 1);
+      assert_int_equal(hypercore_pull(remote, source->core, 0, wanted, wanted + 1), 0);
+      blocks++;
+    }
+    assert_true(ab_slice_equal(entry.key, ab_text(key)));
+  }
+  printf("  %.2f blocks for a lookup\n", (double) blocks / 50);
+  assert_true(blocks < 50 * 5);
+  bee_close(bee);
+  hypercore_close(own);
+  hypercore_close(remote);
+  assert_int_equal(ab_store_close(store), 0);
+  hive_close(source);
+}
+
 int
 main (void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sparse_setup, sparse_teardown)
@@ -163,6 +210,7 @@ main (void) {
     TEST(a_batch_operation_that_lacks_a_block_has_not_happened),
     TEST(a_core_is_opened_when_it_is_needed),
     TEST(blocks_that_are_cleared_later_are_asked_for_again),
+    cmocka_unit_test(a_lookup_asks_for_few_blocks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@ see_key (walk_t *walk, bee__node_t *node, uint32_t i) {
   ab_slice_t key;
   int err = bee__node_key(walk->family, node, i, &key);
   if (err < 0) return err;
-  if (walk->has_last && ab_slice_compare(key, ab_buf_slice(&walk->last)) <= 0) walk->problem = "keys do not ascend";
+  if (walk->has_last && ab_slice_compare(key, ab_buf_slice(&walk->last)) <= 0)
+    walk->problem = "keys do not ascend";
   ab_buf_reset(&walk->last);
   ab_buf_append(&walk->last, key);
   walk->has_last = true;
@@ -34,7 +35,8 @@ check_node (walk_t *walk, const bee__node_t *node, uint32_t depth) {
   walk->shape->nodes++;
   if (node->key_count > 2 * node->t - 1) walk->problem = "a node has too many keys";
   if (depth > 1 && node->key_count < node->t - 1) walk->problem = "a node has too few keys";
-  if (depth == 1 && node->key_count == 0 && node->child_count > 0) walk->problem = "the root has children, but no key";
+  if (depth == 1 && node->key_count == 0 && node->child_count > 0)
+    walk->problem = "the root has children, but no key";
   if (node->child_count > 0) {
     if (node->child_count != node->key_count + 1) walk->problem = "a node has not one child more than keys";
     return;
@@ -44,7 +46,9 @@ check_node (walk_t *walk, const bee__node_t *node, uint32_t depth) {
 }
 
 static int
-walk_node (walk_t *walk, bee__node_t *node, uint32_t depth) { /* NOLINT(misc-no-recursion): bounded by depth */
+walk_node (
+  walk_t *walk, bee__node_t *node, uint32_t depth
+) { /* NOLINT(misc-no-recursion): bounded by depth */
   int err = 0;
   check_node(walk, node, depth);
   if (walk->problem != NULL || depth > BEE__DEPTH_MAX) return 0;

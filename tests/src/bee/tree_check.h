@@ -11,9 +11,9 @@ typedef struct {
 } tree_shape_t;
 
 /**
- * Walk every node: keys ascend within and between nodes, a node has no children or one more than keys, all leaves lie
- * equally deep, and the sizes fit the degree (the root may have less). `problem` receives text that says what does not
- * hold, or NULL. Returns 0 or the error of a read.
+ * Walk every node: keys ascend within and between nodes, a node has no children or one more than keys, all
+ * leaves lie equally deep, and the sizes fit the degree (the root may have less). `problem` receives text
+ * that says what does not hold, or NULL. Returns 0 or the error of a read.
  */
 int
 tree_check (bee_t *bee, tree_shape_t *shape, const char **problem);

@@ -46,9 +46,7 @@ run_small_step (bee_t *bee, hypercore_t *core, const json_t *step) {
 
   if (!check_err("begin", 0, bee_batch_begin(bee, &options, &batch))) return;
   if (vectors_get_bool(step, "clear")) check_err("clear", 0, bee_batch_clear(batch));
-  json_array_foreach(vectors_get(step, "ops"), i, op) {
-    check_err("operation", 0, recorded_op(batch, op));
-  }
+  json_array_foreach(vectors_get(step, "ops"), i, op) { check_err("operation", 0, recorded_op(batch, op)); }
   if (!check_err("flush", 0, bee_batch_flush(batch, &done))) return;
   check_uint("applied", vectors_get_uint(step, "applied"), done.applied);
   check_uint("blocks", json_array_size(vectors_get(step, "blocks")), done.blocks);
@@ -170,7 +168,8 @@ run_workload (const char *file, json_t *root) {
     json_array_foreach(vectors_get(item, "phases"), p, phase) {
       run.workload.phase = phase;
       run.workload.done = 0;
-      while (run_flush(&run)) {}
+      while (run_flush(&run)) {
+      }
     }
     check_uint("flushes", vectors_get_uint(item, "flushes"), run.flushes);
     check_uint("applied", vectors_get_uint(item, "applied"), run.applied);
@@ -199,7 +198,8 @@ typedef struct {
 static ab_head_t
 scene_head (const scene_t *scene, const json_t *head) {
   ab_head_t out = {
-    .key = *hypercore_key(scene->cores[vectors_get_uint(head, "core")]), .length = vectors_get_uint(head, "length")};
+    .key = *hypercore_key(scene->cores[vectors_get_uint(head, "core")]),
+    .length = vectors_get_uint(head, "length")};
   return out;
 }
 
@@ -226,9 +226,7 @@ run_scene_ops (scene_t *scene, const json_t *step, bee_batch_t *batch) {
     check_int("operations", vectors_get_int(step, "opCount"), recorded_flush(&scene->workload, batch));
     return;
   }
-  json_array_foreach(vectors_get(step, "ops"), i, op) {
-    check_err("operation", 0, recorded_op(batch, op));
-  }
+  json_array_foreach(vectors_get(step, "ops"), i, op) { check_err("operation", 0, recorded_op(batch, op)); }
 }
 
 static void
@@ -340,8 +338,11 @@ run_scene (const json_t *item) {
     snprintf(name, sizeof(name), "%s %zu", vectors_get_text(item, "name"), i);
     scene.cores[i] = recorded_core(store, name);
     scene.bees[i] = recorded_bee(scene.cores[i], vectors_get_uint(item, "t"));
-    check_bytes("key", vectors_bytes(json_array_get(vectors_get(item, "keys"), i)),
-      ab_key_slice(hypercore_key(scene.cores[i])));
+    check_bytes(
+      "key",
+      vectors_bytes(json_array_get(vectors_get(item, "keys"), i)),
+      ab_key_slice(hypercore_key(scene.cores[i]))
+    );
   }
   json_array_foreach(vectors_get(item, "steps"), i, step) {
     if (vectors_failed() == 0) run_scene_step(&scene, step);

@@ -30,7 +30,8 @@ show_ops (ab_reader_t *in) {
     bee__op_t op;
     bee__read_op(in, &op);
     json_t *pointer = show_pointer(op.has_pointer, op.core, op.seq, op.offset);
-    json_t *shown = json_pack("{si si so}", "type", (int) op.type, "index", (int) op.index, "pointer", pointer);
+    json_t *shown =
+      json_pack("{si si so}", "type", (int) op.type, "index", (int) op.index, "pointer", pointer);
     json_array_append_new(list, shown);
   }
   return list;
@@ -43,7 +44,13 @@ show_key (ab_reader_t *in) {
   json_t *pointer = show_pointer(key.has_pointer, key.core, key.seq, key.offset);
   if (key.has_pointer) json_object_set_new(pointer, "split", show_uint(key.split));
   return json_pack(
-    "{so so so}", "key", show_bytes(key.key, true), "value", show_bytes(key.value, key.has_value), "valuePointer", pointer
+    "{so so so}",
+    "key",
+    show_bytes(key.key, true),
+    "value",
+    show_bytes(key.value, key.has_value),
+    "valuePointer",
+    pointer
   );
 }
 
@@ -53,8 +60,15 @@ show_core (ab_reader_t *in) {
   bee__read_stored_core(in, &core);
   json_t *hash = show_bytes(ab_slice(core.tree_hash, 32), core.has_tree_hash);
   return json_pack(
-    "{so so so so}", "key", show_bytes(ab_key_slice(&core.key), true), "fork", show_uint(core.fork), "length",
-    show_uint(core.length), "treeHash", hash
+    "{so so so so}",
+    "key",
+    show_bytes(ab_key_slice(&core.key), true),
+    "fork",
+    show_uint(core.fork),
+    "length",
+    show_uint(core.length),
+    "treeHash",
+    hash
   );
 }
 
@@ -84,12 +98,26 @@ show_block (const bee__block_t *block) {
   json_t *previous = json_null();
   json_t *metadata = json_null();
   if (block->has_previous) {
-    previous = json_pack("{so so}", "core", show_uint(block->previous_core), "seq", show_uint(block->previous_seq));
+    previous =
+      json_pack("{so so}", "core", show_uint(block->previous_core), "seq", show_uint(block->previous_seq));
   }
-  if (block->lists[BEE__CORES].is_present) metadata = json_pack("{so}", "cores", show_list(block, BEE__CORES));
-  json_t *batch = json_pack("{so so}", "start", show_uint(block->batch_start), "end", show_uint(block->batch_end));
-  json_t *shown = json_pack("{so so so so so}", "type", show_uint(block->type), "checkpoint",
-    show_uint(block->checkpoint), "batch", batch, "previous", previous, "metadata", metadata);
+  if (block->lists[BEE__CORES].is_present)
+    metadata = json_pack("{so}", "cores", show_list(block, BEE__CORES));
+  json_t *batch =
+    json_pack("{so so}", "start", show_uint(block->batch_start), "end", show_uint(block->batch_end));
+  json_t *shown = json_pack(
+    "{so so so so so}",
+    "type",
+    show_uint(block->type),
+    "checkpoint",
+    show_uint(block->checkpoint),
+    "batch",
+    batch,
+    "previous",
+    previous,
+    "metadata",
+    metadata
+  );
   json_object_set_new(shown, "tree", show_list(block, BEE__TREE));
   json_object_set_new(shown, "keys", show_list(block, BEE__KEYS));
   json_object_set_new(shown, "values", show_list(block, BEE__VALUES));
@@ -134,7 +162,8 @@ encode_key (ab_buf_t *out, const json_t *item) {
 
 static void
 encode_core (ab_buf_t *out, const json_t *item) {
-  bee__stored_core_t core = {.fork = vectors_get_uint(item, "fork"), .length = vectors_get_uint(item, "length")};
+  bee__stored_core_t core = {
+    .fork = vectors_get_uint(item, "fork"), .length = vectors_get_uint(item, "length")};
   vectors_get_key(item, "key", &core.key);
   if ((core.has_tree_hash = vectors_has(item, "treeHash"))) {
     memcpy(core.tree_hash, vectors_get_bytes(item, "treeHash").data, 32);
@@ -208,7 +237,8 @@ static void
 drop_empty (json_t *block) {
   static const char *const lists[] = {"tree", "keys", "values", "cohorts"};
   for (size_t i = 0; i < 4; i++) {
-    if (json_array_size(json_object_get(block, lists[i])) == 0) json_object_set_new(block, lists[i], json_null());
+    if (json_array_size(json_object_get(block, lists[i])) == 0)
+      json_object_set_new(block, lists[i], json_null());
   }
   const json_t *metadata = json_object_get(block, "metadata");
   if (json_is_object(metadata) && json_array_size(json_object_get(metadata, "cores")) == 0) {
@@ -234,7 +264,8 @@ run_encoding (const char *file, json_t *root) {
   json_array_foreach(vectors_get(root, "legacy"), i, item) {
     vectors_begin(NULL, "legacy", "%zu", i);
     ab_slice_t bytes = vectors_get_bytes(item, "hex");
-    if (!check_err("decode", 0, bee__block_scan(bytes, vectors_get_uint(item, "seq"), &scan, &block))) continue;
+    if (!check_err("decode", 0, bee__block_scan(bytes, vectors_get_uint(item, "seq"), &scan, &block)))
+      continue;
     json_t *expected = json_deep_copy(vectors_get(item, "block"));
     json_t *found = show_block(&block);
     drop_empty(expected);
@@ -297,13 +328,20 @@ run_case (const json_t *item) {
   if (open_tree(&tree, slices, json_array_size(blocks))) {
     const json_t *reference = vectors_get(item, "reference");
     bool is_error = strcmp(expect, "error") == 0 && strcmp(name, "type 10: header block as tree") != 0;
-    recorded_read(tree.bee, NULL, &contents, json_is_array(reference) ? check_reference : NULL, (void *) (uintptr_t) reference);
+    recorded_read(
+      tree.bee,
+      NULL,
+      &contents,
+      json_is_array(reference) ? check_reference : NULL,
+      (void *) (uintptr_t) reference
+    );
     if (is_error) {
       check_that(contents.err == AB_ECORRUPT || contents.err == AB_EREMOTE);
     } else {
       if (strcmp(expect, "ok") == 0) check_err("read", 0, contents.err);
       /* If it gives anything, then what the operations say. */
-      if (contents.err == 0 && json_is_array(reference)) check_uint("entries", json_array_size(reference), contents.count);
+      if (contents.err == 0 && json_is_array(reference))
+        check_uint("entries", json_array_size(reference), contents.count);
     }
     ab_buf_destroy(&contents.bytes);
   }

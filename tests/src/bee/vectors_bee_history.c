@@ -1,4 +1,5 @@
-/* vectors_bee_history.c: recorded versions of trees: checkouts, the changes of batches, steps back, differences. */
+/* vectors_bee_history.c: recorded versions of trees: checkouts, the changes of batches, steps back,
+ * differences. */
 #include <stdlib.h>
 
 #include "bee/block.h"
@@ -146,7 +147,13 @@ show_side (const side_t *side, bool is_present, const ab_key_t *cores) {
 }
 
 static json_t *
-diff (bee_t *bee, const ab_head_t *left_head, const ab_head_t *right_head, const json_t *options, const ab_key_t *cores) {
+diff (
+  bee_t *bee,
+  const ab_head_t *left_head,
+  const ab_head_t *right_head,
+  const json_t *options,
+  const ab_key_t *cores
+) {
   json_t *found = json_array();
   bee_range_t range;
   side_t left, right;
@@ -158,7 +165,8 @@ diff (bee_t *bee, const ab_head_t *left_head, const ab_head_t *right_head, const
   if (open_side(&left, bee, left_head, &range) && open_side(&right, bee, right_head, &range)) {
     while ((left.err == 0 || right.err == 0) && json_array_size(found) < limit) {
       int order = left.err < 0 ? 1 : right.err < 0 ? -1 : ab_slice_compare(left.entry.key, right.entry.key);
-      bool same = order == 0 && left.entry.seq == right.entry.seq && left.entry.offset == right.entry.offset &&
+      bool same = order == 0 && left.entry.seq == right.entry.seq &&
+                  left.entry.offset == right.entry.offset &&
                   ab_key_equal(&left.entry.core, &right.entry.core);
       if (!same) {
         const char *key = hex_text(order <= 0 ? left.entry.key : right.entry.key);
@@ -256,7 +264,9 @@ run_branches (const json_t *item) {
   if (step_back(bees[1], 1, &head)) {
     check_that(ab_key_equal(&head.key, &core_keys[vectors_get_uint(undo, "core")]));
     check_uint("head", vectors_get_uint(undo, "length"), head.length);
-    check_version(bees[1], &head.key, head.length, vectors_get_uint(undo, "count"), vectors_get_text(undo, "hash"));
+    check_version(
+      bees[1], &head.key, head.length, vectors_get_uint(undo, "count"), vectors_get_text(undo, "hash")
+    );
   }
   for (size_t c = 0; c < CORES; c++) {
     bee_close(bees[c]);

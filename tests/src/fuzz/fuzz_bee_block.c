@@ -1,5 +1,5 @@
-/* fuzz_bee_block.c: blocks of trees. The first byte of an input is the block's number, the rest the block. What decodes
- * is encoded, and that has to be canonical: it decodes and encodes back to the same bytes. */
+/* fuzz_bee_block.c: blocks of trees. The first byte of an input is the block's number, the rest the block.
+ * What decodes is encoded, and that has to be canonical: it decodes and encodes back to the same bytes. */
 #include <stdlib.h>
 
 #include "bee/block.h"

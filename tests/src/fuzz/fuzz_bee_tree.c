@@ -1,5 +1,6 @@
-/* fuzz_bee_tree.c: whole trees. An input is the blocks of one core, each after its length in two bytes, big endian. The
- * tree of the last block is read both ways, searched and written to: any answer will do, in bounded time and memory. */
+/* fuzz_bee_tree.c: whole trees. An input is the blocks of one core, each after its length in two bytes, big
+ * endian. The tree of the last block is read both ways, searched and written to: any answer will do, in
+ * bounded time and memory. */
 #include <stdlib.h>
 
 #include "bee/bee.h"

@@ -4,6 +4,8 @@
  * 100,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line,
  * from AUTOBEE_SEED, or from the clock.
  */
+#include "faulty_disk.h"
+#include "hypercore/core.h"
 #include "hypercore/crypto.h"
 #include "stores.h"
 #include "support/rng.h"
@@ -28,6 +30,8 @@ typedef struct {
   ab_store_t *store;
   hypercore_t *core;
   model_t live;
+  model_t frozen; /* what a failed commit took, and will write first */
+  bool is_frozen;
   model_t committed;
   uint64_t floor;
 } side_t;
@@ -201,7 +205,42 @@ op_commit (side_t *side) {
   check(ab_store_commit(side->store) == 0);
   check(ab_store_staged(side->store) == 0);
   model_copy(&side->committed, &side->live);
+  side->is_frozen = false;
   side->floor = side->live.length;
+}
+
+static uint64_t
+file_version (side_t *side) {
+  uint64_t version = 0;
+  ab__core_enter(side->core);
+  check(ab__storage_version(side->store->storage, &version) == 0);
+  ab__core_leave(side->core);
+  return version;
+}
+
+/* The disk breaks somewhere in the commit. What an earlier one took may get through, what is live may not. */
+static void
+op_failing_commit (side_t *side) {
+  uint64_t version = file_version(side);
+  faulty_disk_set(DISK_BROKEN, below(12));
+  int err = ab_store_commit(side->store);
+  bool struck = faulty_disk_count() > 0;
+  faulty_disk_set(DISK_GOOD, 0);
+  if (err == 0) {
+    op_commit(side);
+    return;
+  }
+  check(struck && err == AB_EIO);
+  if (file_version(side) != version) {
+    check(side->is_frozen);
+    model_copy(&side->committed, &side->frozen);
+    side->is_frozen = false;
+  }
+  if (!side->is_frozen && side->core->is_frozen) {
+    model_copy(&side->frozen, &side->live);
+    side->is_frozen = true;
+    side->floor = side->live.length;
+  }
 }
 
 static void
@@ -225,6 +264,22 @@ op_reopen (side_t *side) {
   side->store = NULL;
   open_side(side);
   model_copy(&side->committed, &side->live);
+  side->is_frozen = false;
+  side->floor = side->live.length;
+  check_side(side);
+}
+
+/* The disk is broken until the end: all that was not committed is lost. */
+static void
+op_lose (side_t *side) {
+  faulty_disk_set(DISK_BROKEN, 0);
+  int err = ab_store_close(side->store);
+  faulty_disk_set(DISK_GOOD, 0);
+  check(err == 0 || err == AB_EIO);
+  side->store = NULL;
+  open_side(side);
+  model_copy(&side->live, &side->committed);
+  side->is_frozen = false;
   side->floor = side->live.length;
   check_side(side);
 }
@@ -279,12 +334,16 @@ run_step (void) {
   else if (op < 420) op_rollback();
   else if (op < 424) op_truncate();
   else if (op < 450) op_clear(&writer);
-  else if (op < 540) op_commit(&writer);
+  else if (op < 530) op_commit(&writer);
+  else if (op < 539) op_failing_commit(&writer);
+  else if (op < 540) op_lose(&writer);
   else if (op < 545) op_reopen(&writer);
   else if (op < 700) check_block(&writer, below(writer.live.length + 2));
   else if (op < 840) op_pull();
   else if (op < 850) op_clear(&reader);
-  else if (op < 890) op_commit(&reader);
+  else if (op < 880) op_commit(&reader);
+  else if (op < 889) op_failing_commit(&reader);
+  else if (op < 890) op_lose(&reader);
   else if (op < 895) op_reopen(&reader);
   else if (op < 905) op_reader_rollback();
   else check_block(&reader, below(reader.live.length + 2));
@@ -303,6 +362,7 @@ static void
 begin_side (side_t *side) {
   place_setup((void **) &side->place);
   model_init(&side->live);
+  model_init(&side->frozen);
   model_init(&side->committed);
   open_side(side);
 }
@@ -313,6 +373,8 @@ end_side (side_t *side) {
   place_teardown((void **) &side->place);
   free(side->live.values);
   free(side->live.present);
+  free(side->frozen.values);
+  free(side->frozen.present);
   free(side->committed.values);
   free(side->committed.present);
 }

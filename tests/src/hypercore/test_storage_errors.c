@@ -286,6 +286,8 @@ a_creation_that_did_not_finish_is_begun_anew (void **state) {
   write_file(place, "lock", "");
   write_file(place, "data.mdb", "");
   write_file(place, "secret.tmp", "autobee sec");
+  write_file(place, "data.new", "half a data file");
+  write_file(place, "data.new-lock", "");
   ab_store_t *store = store_at(place);
   append_numbered(core_named(store, "a"), 3);
   ab_store_close(store);

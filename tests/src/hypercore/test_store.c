@@ -5,6 +5,7 @@
 
 #include "faulty_disk.h"
 #include "hypercore/crypto.h"
+#include "hypercore/record.h"
 #include "stores.h"
 
 #include <stdio.h>
@@ -239,6 +240,87 @@ a_full_map_grows_and_the_commit_is_made_again (void **state) {
   assert_ok(store, ab_store_close(store));
   store = store_at(place);
   assert_numbered(core_named(store, "a"), 0, 12000);
+  ab_store_close(store);
+}
+
+/* ---- damage ---- */
+
+static void
+put_raw (ab_store_t *store, ab__table_t table, ab_slice_t key, ab_slice_t value) {
+  assert_int_equal(ab__storage_write_begin(store->storage), 0);
+  if (value.data != NULL) assert_int_equal(ab__storage_put(store->storage, table, key, value), 0);
+  else assert_int_equal(ab__storage_delete(store->storage, table, key), 0);
+  assert_int_equal(ab__storage_write_commit(store->storage), 0);
+}
+
+/* Numbers of cores and indexes in the file: the core here is number 0. */
+static ab_slice_t
+raw_key (uint8_t out[12], uint64_t index) {
+  memset(out, 0, 12);
+  for (size_t i = 0; i < 8; i++) out[4 + i] = (uint8_t) (index >> (56 - 8 * i));
+  return ab_slice(out, 12);
+}
+
+static void
+assert_corrupt (ab_store_t *store, const char *what) {
+  hypercore_options_t options = hypercore_options_default();
+  hypercore_t *core;
+  options.name = ab_text("a");
+  assert_int_equal(hypercore_open(store, &options, &core), AB_ECORRUPT);
+  if (strstr(ab_store_errmsg(store), what) == NULL)
+    fail_msg("no \"%s\" in: %s", what, ab_store_errmsg(store));
+}
+
+static void
+records_that_do_not_fit_together_are_damage (void **state) {
+  const place_t *place = *state;
+  ab_store_t *store = store_at(place);
+  hypercore_t *core = core_named(store, "a");
+  uint8_t key[12];
+  append_numbered(core, 10);
+  assert_ok(store, ab_store_close(store));
+
+  store = store_at(place);
+  ab_buf_t head = {0}, other = {0};
+  ab_slice_t value;
+  ab__storage_read_begin(store->storage);
+  assert_int_equal(ab__storage_get(store->storage, AB__HEADS, ab_slice("\0\0\0\0", 4), &value), 0);
+  ab_buf_append(&head, value);
+  ab__storage_read_end(store->storage);
+
+  ab__head_record_t record;
+  assert_int_equal(ab__head_record_decode(ab_buf_slice(&head), &record), 0);
+  record.tree_hash[7] ^= 1;
+  ab__head_record_encode(&other, &record);
+  put_raw(store, AB__HEADS, ab_slice("\0\0\0\0", 4), ab_buf_slice(&other));
+  assert_corrupt(store, "its head and its tree disagree");
+  put_raw(store, AB__HEADS, ab_slice("\0\0\0\0", 4), ab_text("garbage"));
+  assert_corrupt(store, "its head does not decode");
+  put_raw(store, AB__HEADS, ab_slice("\0\0\0\0", 4), ab_buf_slice(&head));
+  put_raw(store, AB__NODES, raw_key(key, 9), ab_text("garbage"));
+  assert_corrupt(store, "a tree node does not decode");
+  put_raw(store, AB__NODES, raw_key(key, 9), ab_slice(NULL, 0));
+  assert_corrupt(store, "a root of its tree is missing");
+  put_raw(store, AB__CORES, ab_slice("\0\0\0\0", 4), ab_text("garbage"));
+  assert_corrupt(store, "the record of a core does not decode");
+  ab_buf_destroy(&head);
+  ab_buf_destroy(&other);
+  ab_store_close(store);
+}
+
+static void
+a_lost_block_is_damage_and_others_are_read (void **state) {
+  ab_store_t *store = store_at(*state);
+  hypercore_t *core = core_named(store, "a");
+  uint8_t key[12];
+  append_numbered(core, 10);
+  assert_ok(store, ab_store_commit(store));
+  put_raw(store, AB__BLOCKS, raw_key(key, 4), ab_slice(NULL, 0));
+  ab_slice_t block;
+  assert_int_equal(hypercore_get(core, 4, &block), AB_ECORRUPT);
+  assert_non_null(strstr(ab_store_errmsg(store), "a block that should be here is missing"));
+  assert_numbered(core, 0, 4);
+  assert_numbered(core, 5, 10);
   ab_store_close(store);
 }
 
@@ -569,6 +651,8 @@ main (void) {
     ON_DISK(a_failed_write_of_the_meta_page_is_survived),
     ON_DISK(close_says_what_was_lost),
     ON_DISK(a_full_map_grows_and_the_commit_is_made_again),
+    ON_DISK(records_that_do_not_fit_together_are_damage),
+    ON_DISK(a_lost_block_is_damage_and_others_are_read),
     ON_DISK(a_forked_child_may_not_use_the_parents_store),
     ON_DISK(a_read_only_store_follows_the_writing_process),
     ON_DISK(a_killed_process_leaves_a_store_that_opens),

@@ -1,6 +1,7 @@
 /* Scripts that try to run for ever, to take everything, or to change what the next batch sees. Each ends
  * within its budget, with the verdict that every peer comes to, and the same sandbox applies the next batch.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -352,6 +353,50 @@ every_escape_ends_within_its_budget (void **state) {
   print_message("%zu escapes; the longest took %.2f s: %s\n", COUNT(escapes), longest, slowest->what);
 }
 
+/* ---- the C stack ---- */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define STACK_BYTES (4 << 20) /* a sanitizer's frames are larger */
+#else
+#define STACK_BYTES (512 << 10)
+#endif
+
+static void *
+nest_deeply (void *data) {
+  static const char *const bodies[] = {
+    "local function f() return ('x'):gsub('.', f) end f()",
+    "local m m = {__tostring = function() return ('%s'):format(setmetatable({}, m)) end} "
+    "tostring(setmetatable({}, m))",
+    "local m m = {__index = function() return table.concat(setmetatable({}, m), ',', 1, 1) end} local x = "
+    "setmetatable({}, m).x",
+    "local function f() pcall(f) end f() error('stack overflow')",
+    "local t = {} for i = 1, 63 do t = {t} end json.encode(t) json.decode(('['):rep(64) .. (']'):rep(64)) "
+    "error('stack overflow')",
+    "(('a'):rep(300)):find(('a?'):rep(300) .. ('a'):rep(300)) error('stack overflow')",
+  };
+  for (size_t i = 0; i < COUNT(bodies); i++) {
+    const char *result = script_run(bodies[i]);
+    bool is_expected =
+      strstr(result, "stack overflow") != NULL || strstr(result, "pattern too complex") != NULL;
+    if (!is_expected) *(const char **) data = bodies[i];
+  }
+  return NULL;
+}
+
+static void
+nesting_fits_on_the_stack_that_the_header_asks_for (void **state) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  const char *unexpected = NULL;
+  (void) state;
+  assert_int_equal(pthread_attr_init(&attributes), 0);
+  assert_int_equal(pthread_attr_setstacksize(&attributes, STACK_BYTES), 0);
+  assert_int_equal(pthread_create(&thread, &attributes, nest_deeply, &unexpected), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  pthread_attr_destroy(&attributes);
+  if (unexpected != NULL) fail_msg("%s", unexpected);
+}
+
 /* ---- input ---- */
 
 static void
@@ -509,6 +554,7 @@ int
 main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_escape_ends_within_its_budget),
+    cmocka_unit_test(nesting_fits_on_the_stack_that_the_header_asks_for),
     cmocka_unit_test(values_larger_than_the_memory_limit_halt),
     cmocka_unit_test(decoding_input_runs_out_of_instructions_before_memory),
     cmocka_unit_test(damaged_precompiled_scripts_are_refused),

@@ -52,7 +52,15 @@ static const char classes[] =
   "for c = 0, 255 do note(true, string.char(c):upper(), string.char(c):lower()) end";
 
 static const char formats[] =
-  "local values = {0, 1, -1, 7, 255, -256, 1 << 40, math.maxinteger, math.mininteger, 0.5, -0.25, 1e15, 1e16, 1e100, 1.0, 3.14159, 1/0, -1/0, 5e-324, 'x', '', 'long text of some length', '12', true, nil} local flags = {'', '', '-', '+', ' ', '#', '0', '-0', '+ '} local widths = {'', '', '5', '12', '20'} local precisions = {'', '', '.', '.0', '.3', '.14', '.20'} local conversions = {'d', 'i', 'u', 'o', 'x', 'X', 'e', 'E', 'f', 'g', 'G', 's', 'c', 'q', 's', 'd', 'y', '5'} for i = 1, 800 do   local f = '%' .. pick(flags) .. pick(widths) .. pick(precisions) .. pick(conversions)   local v = values[random(25)]   if not (f:find('q') and math.type(v) == 'float') then note(pcall(string.format, '<' .. f .. '>%%', v)) end end note(pcall(string.format, '%')) note(pcall(string.format, '%d')) note(pcall(string.format, '%q', 'a\\0001\\n\\r\\\"\\\\\\127'))";
+  "local values = {0, 1, -1, 7, 255, -256, 1 << 40, math.maxinteger, math.mininteger, 0.5, -0.25, 1e15, "
+  "1e16, 1e100, 1.0, 3.14159, 1/0, -1/0, 5e-324, 'x', '', 'long text of some length', '12', true, nil} local "
+  "flags = {'', '', '-', '+', ' ', '#', '0', '-0', '+ '} local widths = {'', '', '5', '12', '20'} local "
+  "precisions = {'', '', '.', '.0', '.3', '.14', '.20'} local conversions = {'d', 'i', 'u', 'o', 'x', 'X', "
+  "'e', 'E', 'f', 'g', 'G', 's', 'c', 'q', 's', 'd', 'y', '5'} for i = 1, 800 do   local f = '%' .. "
+  "pick(flags) .. pick(widths) .. pick(precisions) .. pick(conversions)   local v = values[random(25)]   if "
+  "not (f:find('q') and math.type(v) == 'float') then note(pcall(string.format, '<' .. f .. '>%%', v)) end "
+  "end note(pcall(string.format, '%')) note(pcall(string.format, '%d')) note(pcall(string.format, '%q', "
+  "'a\\0001\\n\\r\\\"\\\\\\127'))";
 
 static const char packs[] =
   "local formats = {'<i1', '>i2', '<i3', '>i8', '<I4', '>I7', '<s1', '>s4', 'z', 'b', 'B', 'c5', 'x', '<f', "
@@ -67,7 +75,19 @@ static const char packs[] =
   "end";
 
 static const char tables[] =
-  "for i = 1, 120 do   local t = {} for k = 1, random(12) - 1 do t[k] = random(50) end   for k = 1, 12 do     local n, op = #t, random(7)     if op == 1 then note(pcall(table.insert, t, random(n + 3) - 1, random(9)))     elseif op == 2 then table.insert(t, random(9))     elseif op == 3 then note(pcall(table.remove, t, random(n + 3) - 1))     elseif op == 4 then note(pcall(table.remove, t))     elseif op == 5 then note(pcall(table.concat, t, pick{'', ',', '--'}, random(4) - 1, random(n + 3) - 2))     elseif op == 6 then note(pcall(table.unpack, t, random(n + 2) - 2, random(n + 2)))     elseif n > 0 then table.move(t, random(n), random(n), random(n + 1)) end     note(true, #t, rawlen(t))     for k = 1, #t do if t[k] == nil then t[k] = 0 end end   end   note(true, table.concat(t, ' ')) table.sort(t) note(true, table.concat(t, ' '))   table.sort(t, function(a, b) return a > b end) note(true, table.concat(t, ' '))   local words = {} for k = 1, random(20) do words[k] = pick{'a', 'b', 'A', 'Z', '\\xe4', '', 'ab', '10', '9'} .. k end table.sort(words) note(true, table.concat(words, ' ')) end note(pcall(table.sort, {1, 'x'})) note(pcall(table.insert, {}, 1, 2, 3)) note(pcall(table.concat, {1, {}, 3})) note(true, table.pack(1, nil, 3).n)";
+  "for i = 1, 120 do   local t = {} for k = 1, random(12) - 1 do t[k] = random(50) end   for k = 1, 12 do    "
+  " local n, op = #t, random(7)     if op == 1 then note(pcall(table.insert, t, random(n + 3) - 1, "
+  "random(9)))     elseif op == 2 then table.insert(t, random(9))     elseif op == 3 then "
+  "note(pcall(table.remove, t, random(n + 3) - 1))     elseif op == 4 then note(pcall(table.remove, t))     "
+  "elseif op == 5 then note(pcall(table.concat, t, pick{'', ',', '--'}, random(4) - 1, random(n + 3) - 2))   "
+  "  elseif op == 6 then note(pcall(table.unpack, t, random(n + 2) - 2, random(n + 2)))     elseif n > 0 "
+  "then table.move(t, random(n), random(n), random(n + 1)) end     note(true, #t, rawlen(t))     for k = 1, "
+  "#t do if t[k] == nil then t[k] = 0 end end   end   note(true, table.concat(t, ' ')) table.sort(t) "
+  "note(true, table.concat(t, ' '))   table.sort(t, function(a, b) return a > b end) note(true, "
+  "table.concat(t, ' '))   local words = {} for k = 1, random(20) do words[k] = pick{'a', 'b', 'A', 'Z', "
+  "'\\xe4', '', 'ab', '10', '9'} .. k end table.sort(words) note(true, table.concat(words, ' ')) end "
+  "note(pcall(table.sort, {1, 'x'})) note(pcall(table.insert, {}, 1, 2, 3)) note(pcall(table.concat, {1, {}, "
+  "3})) note(true, table.pack(1, nil, 3).n)";
 
 static const char texts[] =
   "local strings = {'', 'a', 'abc', 'a\\0b', '\\u{e4}\\u{20ac}x', '\\xff', '\\u{1F600}', ('xy'):rep(20), '  "
@@ -86,7 +106,16 @@ static const char texts[] =
   "end";
 
 static const char walks[] =
-  "for i = 1, 100 do   local t, n = {}, 0 for k = 1, random(20) do t[pick{k, k / 2, 'k' .. random(30), k % 2 == 0}] = random(9) end   local sum, count = 0, 0 for k, v in pairs(t) do sum = sum + v count = count + 1 t[k] = nil end note(true, sum, count, next(t))   for k = 1, 5 do t[k] = k end for k, v in ipairs(t) do n = n + k * v end note(true, n) end note(true, rawequal({}, {}), rawget({7}, 1), rawlen('abc'), type(next), select('#', 1, nil)) note(pcall(setmetatable, 1, {})) note(pcall(setmetatable, {}, 1)) note(pcall(error, {}, 2) == false) note(pcall(assert, false, 'm')) note(pcall(assert, nil)) local m = setmetatable({}, {__index = function(t, k) return k .. '!' end, __call = function(self, x) return x end, __len = function() return 42 end, __pairs = function(t) return function(_, k) if not k then return 1, 2 end end, t, nil end}) note(true, m.a, m(5), #m, getmetatable(m).__len()) for k, v in pairs(m) do note(true, k, v) end";
+  "for i = 1, 100 do   local t, n = {}, 0 for k = 1, random(20) do t[pick{k, k / 2, 'k' .. random(30), k % 2 "
+  "== 0}] = random(9) end   local sum, count = 0, 0 for k, v in pairs(t) do sum = sum + v count = count + 1 "
+  "t[k] = nil end note(true, sum, count, next(t))   for k = 1, 5 do t[k] = k end for k, v in ipairs(t) do n "
+  "= n + k * v end note(true, n) end note(true, rawequal({}, {}), rawget({7}, 1), rawlen('abc'), type(next), "
+  "select('#', 1, nil)) note(pcall(setmetatable, 1, {})) note(pcall(setmetatable, {}, 1)) note(pcall(error, "
+  "{}, 2) == false) note(pcall(assert, false, 'm')) note(pcall(assert, nil)) local m = setmetatable({}, "
+  "{__index = function(t, k) return k .. '!' end, __call = function(self, x) return x end, __len = "
+  "function() return 42 end, __pairs = function(t) return function(_, k) if not k then return 1, 2 end end, "
+  "t, nil end}) note(true, m.a, m(5), #m, getmetatable(m).__len()) for k, v in pairs(m) do note(true, k, v) "
+  "end";
 
 static const char *
 in_lua (const char *text) {

@@ -79,8 +79,9 @@ connect_once (world_t *world) {
 static void
 any_allocation_of_a_connection_may_fail (void **state) {
   bool failed = true;
+  size_t n;
   (void) state;
-  for (size_t n = 1; failed; n++) {
+  for (n = 1; failed; n++) {
     world_t world;
     world_init(&world);
     failing_alloc_arm(n, FAILING_ALLOC_ONCE);
@@ -104,6 +105,7 @@ any_allocation_of_a_connection_may_fail (void **state) {
     for (int i = 0; i < 2; i++) ab_wakeup_leave(&world.topics[i]);
     world_destroy(&world);
   }
+  print_message("%zu allocations\n", n - 2);
 }
 
 int

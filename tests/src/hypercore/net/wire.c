@@ -75,20 +75,25 @@ carry (wire_t *wire, int from) {
   return moved;
 }
 
+bool
+wire_step (wire_t *wire) {
+  bool moved = carry(wire, 0);
+  moved = carry(wire, 1) || moved;
+  for (int i = 0; i < 2; i++) {
+    ab_store_t *store = ab_stream_store(wire->ends[i]);
+    if (store == NULL) continue;
+    int more = ab_store_run(store, 10, NULL);
+    assert_true(more >= 0);
+    if (more == 1) moved = true;
+  }
+  return moved;
+}
+
 size_t
 wire_run (wire_t *wire) {
-  size_t rounds = 0;
-  for (bool moved = true; moved; rounds++) {
-    if (rounds > 1000000) fail_msg("the two sides never come to rest");
-    moved = carry(wire, 0);
-    moved = carry(wire, 1) || moved;
-    for (int i = 0; i < 2; i++) {
-      ab_store_t *store = ab_stream_store(wire->ends[i]);
-      if (store == NULL) continue;
-      int more = ab_store_run(store, 10, NULL);
-      assert_true(more >= 0);
-      if (more == 1) moved = true;
-    }
+  size_t rounds = 1;
+  while (wire_step(wire)) {
+    if (++rounds > 1000000) fail_msg("the two sides never come to rest");
   }
   return rounds;
 }

@@ -42,4 +42,8 @@ wire_close (wire_t *wire);
 size_t
 wire_run (wire_t *wire);
 
+/** One turn of it. True if something moved. */
+bool
+wire_step (wire_t *wire);
+
 #endif
