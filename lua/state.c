@@ -11,7 +11,8 @@
 #define CLOCK_UNITS 4096 /* units between two looks at the clock: 20 µs of plain instructions */
 #define GARBAGE_MAX ((size_t) 1 << 20) /* less is left lying */
 #define FREE_STRING 1024               /* the work of making a longer string is charged, whoever makes it */
-#define DEPTH_MAX 100000               /* calls in calls */
+#define DEPTH_MAX 20000                /* calls in calls */
+#define DEPTH_EVERY 16                 /* counts from one look at it to the next */
 #define FRAME_BYTES_MIN 32             /* of a frame in any build of Lua 5.4 */
 
 static const char stop_marker; /* its address is the error object of a stop */
@@ -29,15 +30,17 @@ current_line (lua_State *L) {
   return 0;
 }
 
-/* Lua's own limit is one of memory, a million stack slots, with frames beside them that take more: without
- * this one, a script that calls itself for ever would run out of memory, and that is no verdict. Finding the
- * depth means walking, so first: do the frames that it would take exist at all? */
+/* Lua's own limit is a million stack slots, and the frames beside them take more memory than a batch has:
+ * without a limit of ours, a script that calls itself for ever would run out of memory, which is no verdict.
+ * Finding the depth means walking over frames, so not at every count, and only if so many frames can exist.
+ */
 static void
 check_depth (lua_State *L) {
+  sandbox_t *sandbox = sandbox__of(L);
   lua_Debug debug;
-  if (sandbox__of(L)->memory < DEPTH_MAX * FRAME_BYTES_MIN) return;
-  if (lua_getstack(L, DEPTH_MAX, &debug) != 0)
-    luaL_error(L, "stack overflow (more than %d calls)", DEPTH_MAX);
+  if (++sandbox->counts % DEPTH_EVERY != 0 || sandbox->memory < DEPTH_MAX * FRAME_BYTES_MIN) return;
+  if (lua_getstack(L, DEPTH_MAX, &debug) == 0) return;
+  luaL_error(L, "stack overflow (more than %d calls)", DEPTH_MAX);
 }
 
 static void
@@ -253,6 +256,7 @@ note_line (lua_State *L) {
 void
 sandbox__begin (sandbox_t *sandbox, uint64_t units) {
   sandbox->used = 0;
+  sandbox->counts = 0;
   sandbox->allowed = units;
   set_due(sandbox);
   lua_sethook(sandbox->lua, count, LUA_MASKCOUNT, SANDBOX_HOOK_INTERVAL); /* counts from here on */

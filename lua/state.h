@@ -54,6 +54,7 @@ struct sandbox_s {
 
   /* counted: units */
   uint64_t used;
+  uint64_t counts; /* calls of the hook */
   uint64_t allowed;
   uint64_t due; /* look at the budget and at the clock when `used` is there */
   uint64_t started_ms;
