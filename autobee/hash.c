@@ -39,9 +39,8 @@ hash_place (ab_hasher_t *hasher, const placed_t *place) {
     line[len++] = digits[place->node.key.bytes[i] >> 4];
     line[len++] = digits[place->node.key.bytes[i] & 15];
   }
-  int rest = snprintf(
-    line + len, sizeof(line) - len, ".%" PRIu64 ".%" PRIu64 "\n", place->node.length, place->weight
-  );
+  int rest =
+    snprintf(line + len, sizeof(line) - len, ".%" PRIu64 ".%" PRIu64 "\n", place->node.length, place->weight);
   ab_hasher_update(hasher, ab_slice(line, len + (size_t) rest));
 }
 

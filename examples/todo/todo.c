@@ -5,8 +5,8 @@
  *
  * Each has a store on disk and a log in it. When they meet, blocks and proofs pass between the stores in
  * memory; both sides put all edits into the one order that their contents define and run the merge rule of
- * rule.c over them. Exits 0 only if both views are equal. AUTOBEE_QUICKSTART_BREAK=1 changes one value on Ben's
- * side, and then they are not.
+ * rule.c over them. Exits 0 only if both views are equal. AUTOBEE_QUICKSTART_BREAK=1 changes one value on
+ * Ben's side, and then they are not.
  */
 #include "rule.h"
 
