@@ -4,6 +4,7 @@
 
 #include "autobee/cores.h"
 #include "autobee/grow.h"
+#include "autobee/testimony.h"
 #include "autobee/witness.h"
 #include "autobee/writer.h"
 
@@ -31,51 +32,11 @@ own_links (autobee_t *db, ab_arena_t *arena, const ab_head_t **out, size_t *coun
 }
 
 static int
-by_weight (const oplog_witness_t *a, const oplog_witness_t *b) {
-  return (a->weight < b->weight) - (a->weight > b->weight);
-}
-
-/* Heaviest first, stable; there are few. */
-static void
-sort_testimony (autobee_t *db) {
-  for (size_t i = 1; i < db->testimony_count; i++) {
-    oplog_witness_t moved = db->testimony[i];
-    size_t k = i;
-    for (; k > 0 && by_weight(&db->testimony[k - 1], &moved) > 0; k--)
-      db->testimony[k] = db->testimony[k - 1];
-    db->testimony[k] = moved;
-  }
-}
-
-/* 8.6 */
-static int
-own_witness (autobee_t *db, ab_arena_t *arena, oplog_message_t *message) {
-  record_writer_t record;
-  int err = autobee__system_record(&db->system, &db->local->key, &record);
-  if (err == AB_ENOTFOUND) return 0;
-  if (err < 0 || record.max_weight <= record_standing(&record)) return err;
-  sort_testimony(db);
-  for (size_t i = 0; i < db->testimony_count; i++) {
-    const oplog_witness_t *witness = &db->testimony[i];
-    if (witness->weight > record.max_weight) continue;
-    record_writer_t backer;
-    err = autobee__system_record(&db->system, &witness->backer.key, &backer);
-    if (err == AB_ENOTFOUND) continue;
-    if (err < 0) return err;
-    if (backer.is_removed || backer.length < witness->backer.length) continue;
-    message->has_witness = true;
-    message->witness = *witness;
-    return ab_arena_copy(arena, witness->manifest, &message->witness.manifest);
-  }
-  return 0;
-}
-
-static int
 capture (autobee_t *db, batch_t *batch) {
   oplog_message_t *first = &batch->nodes[0].message;
   int err = own_links(db, &batch->arena, &first->links, &first->link_count);
   if (err < 0) return err;
-  if (first->has_value && (err = own_witness(db, &batch->arena, first)) < 0) return err;
+  if (first->has_value && (err = autobee__testimony_use(db, &batch->arena, first)) < 0) return err;
   uint64_t t = batch->now_ms > db->system.timestamp_ms ? batch->now_ms : db->system.timestamp_ms;
   bool optimistic = batch->wants_optimistic && !db->is_writable;
   for (size_t i = 0; i < batch->count; i++) {
@@ -452,62 +413,5 @@ autobee__queue_flush (autobee_t *db) {
     db->uncommitted_end = &batch->next;
   }
   if (db->local->is_bootstrap) db->is_bumped = true; /* its core is in the group (10) */
-  return 0;
-}
-
-/* ---- testimony ---- */
-
-int
-autobee__testimony_collect (autobee_t *db, hypercore_t *core, const node_t *node) {
-  const oplog_message_t *message = &node->message;
-  for (size_t i = 0; i < message->attestation_count; i++) {
-    const oplog_attestation_t *attestation = &message->attestations[i];
-    if (!ab_key_equal(&attestation->subject, &db->local->key)) continue;
-    ab_head_t backer = {*hypercore_key(core), node->length};
-    bool known = false;
-    for (size_t k = 0; k < db->testimony_count && !known; k++) {
-      const oplog_witness_t *witness = &db->testimony[k];
-      known = witness->weight == attestation->weight && ab_head_equal(&witness->backer, &backer);
-    }
-    if (known || db->testimony_count == ENGINE_TESTIMONY_MAX) continue;
-    if (db->testimony == NULL) {
-      db->testimony = malloc(ENGINE_TESTIMONY_MAX * sizeof(*db->testimony));
-      if (db->testimony == NULL) return AB_ENOMEM;
-    }
-
-    ab_slice_t manifest = hypercore_manifest(core);
-    uint8_t *copy = malloc(manifest.len > 0 ? manifest.len : 1);
-    if (copy == NULL) return AB_ENOMEM;
-    if (manifest.len > 0) memcpy(copy, manifest.data, manifest.len);
-    oplog_witness_t *witness = &db->testimony[db->testimony_count++];
-    witness->weight = attestation->weight;
-    witness->backer = backer;
-    memcpy(witness->signature, attestation->signature, sizeof(witness->signature));
-    witness->manifest = ab_slice(copy, manifest.len);
-  }
-  return 0;
-}
-
-void
-autobee__testimony_forget (autobee_t *db) {
-  for (size_t i = 0; i < db->testimony_count; i++) free((void *) (uintptr_t) db->testimony[i].manifest.data);
-  free(db->testimony);
-  db->testimony = NULL;
-  db->testimony_count = 0;
-}
-
-int
-autobee__attestation_owe (autobee_t *db, const ab_key_t *key, uint64_t weight) {
-  if (ab_key_equal(key, &db->local->key)) return 0;
-  for (size_t i = 0; i < db->attestation_count; i++) {
-    if (db->attestations[i].weight == weight && ab_key_equal(&db->attestations[i].key, key)) return 0;
-  }
-  if (db->attestation_count >= ENGINE_ATTESTATIONS_MAX) return 0;
-  attestation_t *list =
-    grown(db->attestations, &db->attestation_capacity, db->attestation_count + 1, sizeof(attestation_t));
-  if (list == NULL) return AB_ENOMEM;
-  db->attestations = list;
-  db->attestations[db->attestation_count].key = *key;
-  db->attestations[db->attestation_count++].weight = weight;
   return 0;
 }

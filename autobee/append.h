@@ -1,4 +1,4 @@
-/* append.h: the local writer's queue, its testimony, and what it writes. Private to autobee/. */
+/* append.h: the local writer's queue, and what it writes. Private to autobee/. */
 #ifndef AUTOBEE_APPEND_H
 #define AUTOBEE_APPEND_H
 
@@ -36,14 +36,5 @@ autobee__queue_flush (autobee_t *db);
 /** 11.3: the stamp starts here. */
 void
 autobee__stamp_mark (autobee_t *db);
-
-/** 8.5: keep what `node`, of another writer, attests about the local one. */
-int
-autobee__testimony_collect (autobee_t *db, hypercore_t *core, const node_t *node);
-void
-autobee__testimony_forget (autobee_t *db);
-/** 8.4: owe an attestation. */
-int
-autobee__attestation_owe (autobee_t *db, const ab_key_t *key, uint64_t weight);
 
 #endif

@@ -8,6 +8,7 @@
 #include "autobee/engine.h"
 #include "autobee/replicate.h"
 #include "autobee/run.h"
+#include "autobee/testimony.h"
 #include "autobee/view.h"
 #include "autobee/writer.h"
 #include "hypercore/crypto.h"
@@ -365,6 +366,7 @@ autobee_open (ab_store_t *store, const ab_key_t *key, const autobee_options_t *o
     goto fail;
   }
   if ((err = open_local(db, local)) < 0) goto fail;
+  if ((err = autobee__testimony_load(db)) < 0) goto fail;
   if ((err = open_bees(db)) < 0) goto fail;
   if ((err = open_head(db)) < 0) goto unreadable;
   if ((err = open_writers(db)) < 0) goto unreadable;

@@ -7,6 +7,7 @@
 #include "autobee/move.h"
 #include "autobee/replicate.h"
 #include "autobee/run.h"
+#include "autobee/testimony.h"
 #include "autobee/writer.h"
 
 #define COMMIT_RETRY_MS 1000
@@ -266,6 +267,7 @@ end_iteration (autobee_t *db) {
   if (!db->options.conformance && db->system.head.length > 0) {
     if ((err = autobee__store_head(db, &db->system.head)) < 0) return err;
   }
+  if ((err = autobee__testimony_store(db)) < 0) return err;
   return autobee__writers_refresh(db);
 }
 

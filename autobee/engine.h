@@ -179,6 +179,7 @@ struct autobee_s {
   /* testimony */
   oplog_witness_t *testimony;
   size_t testimony_count;
+  bool testimony_changed; /* since it was stored */
   attestation_t *attestations;
   size_t attestation_count;
   size_t attestation_capacity;
@@ -233,6 +234,7 @@ struct autobee_s {
   /* hooks of tests */
   uint64_t stamp_now_ms; /* the clock that stamps appends, 0: the store's */
   bool no_shortening;    /* never append null nodes of T8 */
+  bool no_kept_testimony;
   bool has_trusted;
   ab_head_t trusted; /* named on every local flush */
 };

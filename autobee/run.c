@@ -5,6 +5,7 @@
 #include "autobee/anchors.h"
 #include "autobee/append.h"
 #include "autobee/grow.h"
+#include "autobee/testimony.h"
 #include "autobee/witness.h"
 #include "autobee/writer.h"
 

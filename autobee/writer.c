@@ -4,6 +4,7 @@
 #include "autobee/cores.h"
 #include "autobee/grow.h"
 #include "autobee/replicate.h"
+#include "autobee/testimony.h"
 
 #include <assert.h>
 

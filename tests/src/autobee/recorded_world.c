@@ -143,6 +143,7 @@ open_database (world_t *world, peer_t *peer) {
     return false;
   }
   peer->db->no_shortening = true;
+  peer->db->no_kept_testimony = true;
   peer->db->stamp_now_ms = peer->now;
   if (vectors_has(world->root, "trusted")) {
     json_t *trusted = vectors_get(world->root, "trusted");
