@@ -50,9 +50,10 @@ AB_API bee_options_t
 bee_options_default (void);
 
 /** A bee over `local` (retained until the close). The root is the last block of `local`, or the empty tree.
- */
+ * Returns 0, AB_EINVAL (a degree outside 2 to 128), AB_ENOMEM. */
 AB_API int
 bee_open (hypercore_t *local, const bee_options_t *options, bee_t **out);
+/** Its batch must have ended before; checkouts and cursors may go on. */
 AB_API void
 bee_close (bee_t *bee);
 
@@ -76,7 +77,7 @@ AB_API hypercore_t *
 bee_local (const bee_t *bee);
 
 /** Drop the local core's live tail above `length` (hypercore_rollback) and what is remembered of it. The root
- * must not lie in what is dropped. */
+ * must not lie in what is dropped (AB_EINVAL), and no batch may be open (AB_EBUSY). */
 AB_API int
 bee_rollback (bee_t *bee, uint64_t length);
 
@@ -108,7 +109,8 @@ typedef struct {
  * its bounds are copied. */
 AB_API int
 bee_cursor_open (bee_t *bee, const bee_range_t *range, bee_cursor_t **out);
-/** The next entry in order. AB_EEND at the end. AB_EREMOTE keeps the place. */
+/** The next entry in order. AB_EEND at the end. AB_EREMOTE keeps the place. AB_ECONFLICT: the version it
+ * reads was dropped or cut off meanwhile. AB_ECORRUPT, AB_ENOMEM. */
 AB_API int
 bee_cursor_next (bee_cursor_t *cursor, bee_entry_t *entry);
 AB_API void
@@ -128,7 +130,7 @@ typedef struct {
 AB_API bee_write_options_t
 bee_write_options_default (void);
 
-/** Begin a batch. One batch of a local core may be open at a time (AB_EBUSY). */
+/** Begin a batch. One batch of a local core may be open at a time (AB_EBUSY). AB_EREADONLY on a checkout. */
 AB_API int
 bee_batch_begin (bee_t *bee, const bee_write_options_t *options, bee_batch_t **out);
 /** Applied to the batch's private tree at once; keys and values are copied. An equal put or the delete of a
@@ -143,7 +145,7 @@ bee_batch_del (bee_batch_t *batch, ab_slice_t key);
 /** Forget what the batch did so far and continue from the empty tree. */
 AB_API int
 bee_batch_clear (bee_batch_t *batch);
-/** As bee_get, seeing the batch's own writes. */
+/** As bee_get, seeing the batch's own writes, whose core, seq and offset are zero. */
 AB_API int
 bee_batch_get (bee_batch_t *batch, ab_slice_t key, bee_entry_t *entry);
 /** A cursor over the batch's own tree; ends with AB_EINVAL when the batch is written to after it was opened.

@@ -286,7 +286,7 @@ void
 bee__cache_insert (bee__cache_t *cache, bee__page_t *page) {
   bee__page_t *old = bee__cache_find(cache, page->core, page->seq);
   if (old != NULL) drop_page(cache, old);
-  if (cache->page_count >= cache->bucket_count) grow_buckets(cache);
+  if (cache->page_count * 2 >= cache->bucket_count) grow_buckets(cache); /* a miss costs a cache line each */
   bee__page_t **bucket = &cache->buckets[bucket_of(cache, page->core, page->seq)];
   page->hash_next = *bucket;
   *bucket = page;

@@ -37,7 +37,8 @@ struct bee_cursor_s {
   uint64_t delivered;
   bee__held_t held;
   bool has_last;
-  ab_slice_t last; /* key, in what is held or in the batch */
+  ab_slice_t last;              /* key, in what is held or in the batch */
+  const bee__node_t *last_node; /* only to compare with */
   bee_cursor_t *next;
   bee_cursor_t **link;
   frame_t frames[BEE__DEPTH_MAX];
@@ -237,29 +238,42 @@ fetch_ahead (const bee_cursor_t *cursor, const bee__node_t *node, uint32_t i) {
   }
 }
 
+/* Does key `i` of the node come after the last one? Where the prefixes tell, the keys are not looked at. */
+static bool
+is_in_order (const bee_cursor_t *cursor, const frame_t *top, uint32_t i, ab_slice_t key) {
+  const bee__node_t *node = top->node;
+  bool reverse = cursor->range.reverse;
+  if (!cursor->has_last) return true;
+  if (cursor->last_node == node && (reverse ? i + 1 < node->key_count : i > 0)) {
+    uint32_t last = reverse ? i + 1 : i - 1;
+    uint32_t known = node->keys[i].at & node->keys[last].at & BEE__KNOWN;
+    uint64_t low = node->prefixes[reverse ? i : last];
+    uint64_t high = node->prefixes[reverse ? last : i];
+    if (known != 0 && node->child_count == 0 && low < high) return true;
+  }
+  int order = ab_slice_compare(key, cursor->last);
+  return reverse ? order < 0 : order > 0;
+}
+
 static int
 deliver (bee_cursor_t *cursor, frame_t *top, bee_entry_t *entry) {
   bool reverse = cursor->range.reverse;
   uint32_t i = reverse ? top->next - 1 : top->next;
   const bee__ref_t *ref = &top->node->keys[i];
   bee__held_t held = {0};
-  bee_entry_t found;
-  int err = 0;
+  int err;
 
   fetch_ahead(cursor, top->node, i);
-  if (ref->core == BEE__FRESH) err = bee__batch_entry(cursor->batch, ref, &found);
-  else err = bee__family_read(cursor->family, ref, &cursor->held, &held, &found);
+  if (ref->core == BEE__FRESH) err = bee__batch_entry(cursor->batch, ref, entry);
+  else err = bee__family_read(cursor->family, ref, &cursor->held, &held, entry);
   if (err < 0) return err;
-  if (cursor->has_last) {
-    int order = ab_slice_compare(found.key, cursor->last);
-    if (reverse ? order >= 0 : order <= 0) {
-      bee__held_release(&held);
-      return bee__family_corrupt(
-        cursor->family, top->node->place.core, top->node->place.seq, "has keys out of order"
-      );
-    }
+  if (!is_in_order(cursor, top, i, entry->key)) {
+    bee__held_release(&held);
+    return bee__family_corrupt(
+      cursor->family, top->node->place.core, top->node->place.seq, "has keys out of order"
+    );
   }
-  if (is_past(cursor, found.key)) {
+  if (is_past(cursor, entry->key)) {
     bee__held_release(&held);
     clear_frames(cursor);
     cursor->has_pending = false;
@@ -267,13 +281,13 @@ deliver (bee_cursor_t *cursor, frame_t *top, bee_entry_t *entry) {
   }
   bee__held_release(&cursor->held);
   cursor->held = held;
-  cursor->last = found.key;
+  cursor->last = entry->key;
+  cursor->last_node = top->node;
   cursor->has_last = true;
   cursor->delivered++;
   top->next = reverse ? i : i + 1;
   cursor->has_pending = top->node->child_count > 0;
   cursor->pending_at = top->next;
-  *entry = found;
   return 0;
 }
 

@@ -75,7 +75,7 @@ typedef struct {
   bee__edit_t room[BEE__EDITS_INLINE];
 } bee__edits_t;
 
-struct bee__node_s {
+struct bee__node_s { /* what a search needs comes first */
   uint64_t *prefixes;
   bee__ref_t *keys;
   bee__ref_t *children;

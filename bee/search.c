@@ -293,8 +293,7 @@ bee__node_search (
     s.low = lower_bound(node->prefixes, count, s.prefix);
     *position = s.low;
     if (s.low == count || node->prefixes[s.low] != s.prefix) return 0;
-    if (s.prefix != UINT64_MAX)
-      s.high = s.low + lower_bound(node->prefixes + s.low, count - s.low, s.prefix + 1);
+    if (s.low + 1 == count || node->prefixes[s.low + 1] != s.prefix) s.high = s.low + 1;
     err = search_equal(&s);
   } else {
     err = search_unknown(&s);

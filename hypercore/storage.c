@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #define LOCK_FILE "lock.mdb"
 #define NEW_FILE "data.new"
 #define PATH_BYTES 4096
+#define RELEASE_BYTES ((size_t) 8 << 20)
 #define LOCK_FILE_BYTES 8192 /* what LMDB makes it for its usual number of readers */
 
 static const char *const table_names[AB__TABLES] = {
@@ -55,6 +57,7 @@ struct ab__storage_s {
   MDB_dbi tables[AB__TABLES];
   size_t page_bytes;
   uint64_t file_bytes; /* the file was at least this long when last looked at */
+  size_t written;      /* bytes put since release_pages */
 
   MDB_txn *reader; /* one for all read sections: renewed and reset */
   unsigned sections;
@@ -300,7 +303,7 @@ open_tables (ab__storage_t *storage, bool create) {
 /* Mark the pages from `first` on that the free list names. */
 static int
 mark_free (MDB_txn *txn, size_t first, size_t count, uint8_t *is_free) {
-  MDB_cursor *cursor;
+  MDB_cursor *cursor = NULL;
   int rc = mdb_cursor_open(txn, 0, &cursor); /* LMDB's own free list is table 0 */
   if (rc != 0) return rc;
   MDB_val key, val;
@@ -578,7 +581,7 @@ ab__storage_seek (
 ) {
   int err = ensure_reader(storage);
   if (err < 0) return err;
-  MDB_cursor *cursor;
+  MDB_cursor *cursor = NULL;
   int rc = mdb_cursor_open(storage->reader, storage->tables[table], &cursor);
   if (rc != 0) return translate(storage, rc, "reading");
 
@@ -631,10 +634,11 @@ writer_cursor (ab__storage_t *storage, ab__table_t table, MDB_cursor **cursor) {
 int
 ab__storage_put (ab__storage_t *storage, ab__table_t table, ab_slice_t key, ab_slice_t value) {
   assert(key.len <= AB__STORAGE_KEY_MAX);
-  MDB_cursor *cursor;
+  MDB_cursor *cursor = NULL;
   int err = writer_cursor(storage, table, &cursor);
   if (err != 0) return err;
   MDB_val k = val(key), v = val(value);
+  storage->written += value.len;
   int rc = mdb_cursor_put(cursor, &k, &v, 0);
   return rc == 0 ? 0 : translate(storage, rc, "writing");
 }
@@ -663,12 +667,15 @@ ab__storage_append_at (
   }
   if (!storage->appending) return ab__storage_put(storage, table, ab_slice(key, sizeof(key)), value);
 
-  MDB_cursor *cursor;
+  MDB_cursor *cursor = NULL;
   int err = writer_cursor(storage, table, &cursor);
   if (err != 0) return err;
   MDB_val k = {sizeof(key), key}, v = val(value);
   int rc = mdb_cursor_put(cursor, &k, &v, MDB_APPEND);
-  if (rc == 0) return 0;
+  if (rc == 0) {
+    storage->written += value.len;
+    return 0;
+  }
   if (rc != MDB_KEYEXIST) return translate(storage, rc, "writing");
   storage->appending = false;
   return ab__storage_put(storage, table, ab_slice(key, sizeof(key)), value);
@@ -701,7 +708,7 @@ ab__storage_delete_range (
   uint8_t first[12], last[12];
   make_key(first, core, start);
   make_key(last, core, end);
-  MDB_cursor *cursor;
+  MDB_cursor *cursor = NULL;
   int err = writer_cursor(storage, table, &cursor);
   if (err != 0) return err;
 
@@ -740,6 +747,26 @@ extend_file (ab__storage_t *storage) {
   if (needed > storage->file_bytes && ftruncate(fd, (off_t) needed) == 0) storage->file_bytes = needed;
 }
 
+/* The pages of the file that writing has touched count as this process's memory until they are let go of;
+ * they stay in the system's cache. The map's address is known from a value: LMDB begins each page with its
+ * number. */
+static void
+release_pages (ab__storage_t *storage) {
+  ab_slice_t value = {0};
+  uint64_t number;
+  storage->written = 0;
+  ab__storage_read_begin(storage);
+  if (ab__storage_get(storage, AB__META, ab_text("format"), &value) == 0 && value.data != NULL) {
+    const uint8_t *page = value.data - (uintptr_t) value.data % storage->page_bytes;
+    memcpy(&number, page, sizeof(number));
+    if (number <= storage->file_bytes / storage->page_bytes) {
+      const uint8_t *map = page - number * storage->page_bytes;
+      (void) madvise((void *) map, (size_t) storage->file_bytes, MADV_DONTNEED);
+    }
+  }
+  ab__storage_read_end(storage);
+}
+
 int
 ab__storage_write_commit (ab__storage_t *storage) {
   assert(storage->writer != NULL);
@@ -748,6 +775,7 @@ ab__storage_write_commit (ab__storage_t *storage) {
   storage->writer = NULL;
   if (rc != 0) return translate(storage, rc, "writing");
   extend_file(storage);
+  if (storage->written >= RELEASE_BYTES) release_pages(storage);
   return 0;
 }
 

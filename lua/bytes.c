@@ -31,9 +31,7 @@ encode (lua_State *L, const encoding_t *encoding) {
 
   sandbox__check_string(L, (uint64_t) len + 3);
   sandbox__charge_bytes(L, len);
-  ab_buf_reset(out);
-  uint8_t *to = ab_buf_extend(out, len + 3);
-  if (to == NULL) sandbox__push_text(L);
+  uint8_t *to = sandbox__make_text(L, len + 3);
   for (size_t i = 0; i < bytes.len; i++) {
     held = (held << 8 | bytes.data[i]) & 0xffff;
     for (bits += 8; bits >= encoding->bits;
@@ -82,9 +80,7 @@ decode (lua_State *L, const encoding_t *encoding) {
   ab_buf_t *out = &sandbox__of(L)->text;
   size_t len = 0;
   sandbox__charge_bytes(L, text.len);
-  ab_buf_reset(out);
-  uint8_t *to = ab_buf_extend(out, text.len + 1);
-  if (to == NULL) sandbox__push_text(L);
+  uint8_t *to = sandbox__make_text(L, text.len + 1);
   if (!decode_into(encoding, text, to, &len)) {
     lua_pushnil(L);
     lua_pushfstring(L, "not %s", encoding->name);

@@ -56,7 +56,7 @@ check_self (lua_State *L) {
 static ab_key_t
 check_key (lua_State *L) {
   ab_slice_t text = sandbox__check_bytes(L, 2);
-  ab_key_t key;
+  ab_key_t key = {{0}};
   if (text.len == sizeof(key.bytes)) {
     memcpy(key.bytes, text.data, sizeof(key.bytes));
     return key;

@@ -89,7 +89,7 @@ sandbox__keys (lua_State *L, int index, sandbox_key_t **keys, bool *is_list) {
   for (; lua_next(L, index) != 0; lua_pop(L, 1)) {
     sandbox_key_t key = {0};
     count++;
-    if (count % 256 == 0) sandbox__charge(L, 2 * 256);
+    if (count % 256 == 0) sandbox__charge(L, 512);
     if (!sandbox__key_read(L, -2, &key)) {
       if (lua_type(L, -2) > refused) refused = lua_type(L, -2);
       continue;
@@ -100,7 +100,7 @@ sandbox__keys (lua_State *L, int index, sandbox_key_t **keys, bool *is_list) {
   }
   sandbox__charge(L, 2 * (uint64_t) (count % 256));
   if (refused != LUA_TNIL) luaL_error(L, "cannot iterate a table keyed by a %s", lua_typename(L, refused));
-  if (buf->err < 0) sandbox__stop(L, buf->err, "%s", ab_strerror(buf->err));
+  if (buf->err < 0) sandbox__stop_no_memory(L);
 
   *is_list = all_positive && largest == count;
   *keys = (sandbox_key_t *) (void *) buf->data;

@@ -38,7 +38,7 @@ static void
 check_depth (lua_State *L) {
   sandbox_t *sandbox = sandbox__of(L);
   lua_Debug debug;
-  if (++sandbox->counts % DEPTH_EVERY != 0 || sandbox->memory < DEPTH_MAX * FRAME_BYTES_MIN) return;
+  if (++sandbox->counts % DEPTH_EVERY != 0 || sandbox->memory < (size_t) DEPTH_MAX * FRAME_BYTES_MIN) return;
   if (lua_getstack(L, DEPTH_MAX, &debug) == 0) return;
   luaL_error(L, "stack overflow (more than %d calls)", DEPTH_MAX);
 }
@@ -91,6 +91,11 @@ sandbox__stop (lua_State *L, int code, const char *format, ...) {
   set_stop(sandbox__of(L), code, format, arguments);
   va_end(arguments);
   sandbox__raise(L);
+}
+
+void
+sandbox__stop_no_memory (lua_State *L) {
+  sandbox__stop(L, AB_ENOMEM, "%s", ab_strerror(AB_ENOMEM));
 }
 
 static const char instructions_text[] = "more than %llu instructions";
@@ -347,10 +352,19 @@ sandbox__state_close (sandbox_t *sandbox) {
 
 /* ---- small things ---- */
 
+uint8_t *
+sandbox__make_text (lua_State *L, size_t len) {
+  ab_buf_t *text = &sandbox__of(L)->text;
+  ab_buf_reset(text);
+  uint8_t *room = ab_buf_extend(text, len);
+  if (room == NULL) sandbox__stop_no_memory(L);
+  return room;
+}
+
 void
 sandbox__push_text (lua_State *L) {
   ab_buf_t *text = &sandbox__of(L)->text;
-  if (text->err < 0) sandbox__stop(L, text->err, "%s", ab_strerror(text->err));
+  if (text->err < 0) sandbox__stop_no_memory(L);
   sandbox__push_bytes(L, ab_buf_slice(text));
 }
 

@@ -113,6 +113,9 @@ sandbox__clean (sandbox_t *sandbox);
 _Noreturn void
 sandbox__stop (lua_State *L, int code, const char *format, ...) AB_PRINTF(3, 4);
 
+_Noreturn void
+sandbox__stop_no_memory (lua_State *L);
+
 /** Raise again what stopped the run. */
 _Noreturn void
 sandbox__raise (lua_State *L);
@@ -138,6 +141,10 @@ sandbox__charge_bytes (lua_State *L, size_t len) {
  * others are noticed when it is made. */
 void
 sandbox__check_string (lua_State *L, uint64_t len);
+
+/** Room for `len` bytes in sandbox->text, which becomes that long. */
+uint8_t *
+sandbox__make_text (lua_State *L, size_t len);
 
 /** Push the text in sandbox->text; stops if appending to it failed. */
 void

@@ -94,7 +94,7 @@ join (lua_State *L, ab_buf_t *buf, const prefix_t *prefix, ab_slice_t key) {
   ab_buf_reset(buf);
   ab_buf_append(buf, ab_slice(prefix->bytes, prefix->len));
   ab_buf_append(buf, key);
-  if (buf->err < 0) sandbox__stop(L, buf->err, "%s", ab_strerror(buf->err));
+  if (buf->err < 0) sandbox__stop_no_memory(L);
   return ab_buf_slice(buf);
 }
 
@@ -284,7 +284,7 @@ check_range (lua_State *L, const prefix_t *prefix) {
     if (!range.has_upper || ab_slice_compare(bound, range.upper) < 0)
       set_upper(&range, bound, lt.data != NULL);
   }
-  if (lower->err < 0 || upper->err < 0) sandbox__stop(L, AB_ENOMEM, "%s", ab_strerror(AB_ENOMEM));
+  if (lower->err < 0 || upper->err < 0) sandbox__stop_no_memory(L);
   return range;
 }
 
@@ -310,11 +310,11 @@ open_cursor (lua_State *L, const prefix_t *prefix, const autobee_apply_range_t *
   sandbox_run_t *run = &sandbox__of(L)->run;
   sandbox__charge(L, READ_UNITS);
   sandbox_cursor_t *cursor = calloc(1, sizeof(*cursor));
-  if (cursor == NULL) sandbox__stop(L, AB_ENOMEM, "%s", ab_strerror(AB_ENOMEM));
+  if (cursor == NULL) sandbox__stop_no_memory(L);
   int err = run->reader->cursor_open(run->reader_data, range, &cursor->source);
   if (err < 0) {
     free(cursor);
-    sandbox__check_call(L, "view:range", err);
+    sandbox__stop(L, err, "view:range: %s", ab_strerror(err));
   }
   cursor->prefix_len = prefix->len;
   cursor->next = run->cursors;

@@ -7,30 +7,34 @@
  * business: its own process, or the one that serves the folder, for a store is open for writing in one
  * process at a time.
  *
- * Files      main.c the table, help; args.c options; cmd_NAME.c one command each; client.c who answers;
+ * Files      main.c the table and the help; args.c options; cmd_NAME.c one command each; make.c, range.c,
+ *            operation.c, writer_name.c what some of them share; client.c who answers;
  *            control.c the protocol, control_read.c, control_state.c, control_write.c, control_wait.c,
- *            control_net.c its commands; database.c the folder; script.c the merge rule; network.c
- * connections; server.c what a process that serves does; bytes.c, out.c text and JSON Invariant  data goes to
- * stdout, everything else to stderr To add     a command: cmd_NAME.c, and its row in commands.h
+ *            control_net.c its commands, control_request.c their members;
+ *            database.c the folder; script.c the merge rule; files.c; bytes.c, out.c, instant.c text;
+ *            server.c a process that serves; lines.c its clients; network.c its connections; splice.c
+ * Invariant  data goes to stdout, everything else to stderr
+ * To add     a command: cmd_NAME.c, and its row in commands.h
  */
 #ifndef CLI_H
 #define CLI_H
 
 #include "autobee/autobee.h"
 
-typedef enum { /* of the process; listed in docs/cli.md */
-               CLI_OK = 0,
-               CLI_FAILED = 1,
-               CLI_USAGE = 2,
-               CLI_NOT_FOUND = 3,
-               CLI_DENIED = 4,
-               CLI_IN_USE = 5,
-               CLI_UNAVAILABLE = 6,
-               CLI_DAMAGED = 7,
-               CLI_HALTED = 8,
-               CLI_VERSION = 9,
-               CLI_DIFFERENT = 10,
-               CLI_INTERRUPTED = 130
+/* Of the process; listed in docs/cli.md. */
+typedef enum {
+  CLI_OK = 0,
+  CLI_FAILED = 1,
+  CLI_USAGE = 2,
+  CLI_NOT_FOUND = 3,
+  CLI_DENIED = 4,
+  CLI_IN_USE = 5,
+  CLI_UNAVAILABLE = 6,
+  CLI_DAMAGED = 7,
+  CLI_HALTED = 8,
+  CLI_VERSION = 9,
+  CLI_DIFFERENT = 10,
+  CLI_INTERRUPTED = 130
 } cli_exit_t;
 
 #define CLI_TIMEOUT_MS 5000

@@ -234,7 +234,7 @@ client_close (client_t *client, int code) {
 
 int
 client_try (client_t *client, const out_t *request, const ab_json_t **answer, int *err) {
-  ab_slice_t line;
+  ab_slice_t line = {0};
   if (request->failed) return cli_fail(client->cli, CLI_FAILED, "out of memory");
   int failed = client->socket >= 0 ? ask_socket(client, request, &line) : ask_here(client, request, &line);
   if (failed != 0) return failed;
@@ -247,7 +247,7 @@ client_try (client_t *client, const out_t *request, const ab_json_t **answer, in
 
 int
 client_ask (client_t *client, const out_t *request, const ab_json_t **answer) {
-  int err, failed = client_try(client, request, answer, &err);
+  int err = 0, failed = client_try(client, request, answer, &err);
   if (failed != 0 || err == 0) return failed;
   ab_slice_t text = client_string(*answer, "error");
   return cli_fail_with(client->cli, err, "%.*s", (int) text.len, (const char *) text.data);

@@ -61,7 +61,7 @@ put_value (out_t *out, ab_slice_t value) {
 
 int
 control_get (request_t *request) {
-  autobee_view_t *view;
+  autobee_view_t *view = NULL;
   autobee_entry_t entry;
   out_t key = {0};
   int err = request_bytes(request, "key", &key, NULL);

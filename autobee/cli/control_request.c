@@ -56,7 +56,7 @@ request_string (request_t *request, const char *name, ab_slice_t *out, bool *giv
 
 int
 request_key (request_t *request, const char *name, ab_key_t *out) {
-  ab_slice_t text;
+  ab_slice_t text = {0};
   int err = request_string(request, name, &text, NULL);
   if (err < 0) return err;
   if (ab_key_from_text(text, out) == 0) return 0;
@@ -68,7 +68,7 @@ request_key (request_t *request, const char *name, ab_key_t *out) {
 int
 request_bytes (request_t *request, const char *name, out_t *out, bool *given) {
   char hex_name[32];
-  ab_slice_t text;
+  ab_slice_t text = {0};
   bool has_text, has_hex;
   snprintf(hex_name, sizeof(hex_name), "%sHex", name);
   int err = request_string(request, name, &text, &has_text);

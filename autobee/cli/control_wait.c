@@ -16,7 +16,7 @@ typedef struct {
 static int
 read_conditions (request_t *request, conditions_t *conditions) {
   bool given;
-  ab_slice_t hex;
+  ab_slice_t hex = {0};
   int err = request_uint(request, "quietMs", &conditions->quiet_ms, &given);
   if (err == 0) err = request_uint(request, "timeoutMs", &conditions->timeout_ms, &given);
   if (err == 0) err = request_uint(request, "flushes", &conditions->flushes, &conditions->has_flushes);
@@ -101,7 +101,7 @@ check (request_t *request, const conditions_t *conditions) {
   uint64_t quiet = wait->since_ms + conditions->quiet_ms;
   if (missing == NULL && now < quiet) missing = "quiet";
   if (missing == NULL && conditions->has_hash) {
-    bool is_equal;
+    bool is_equal = false;
     if ((err = has_view_hash(request, &info, out_slice(&conditions->hash), &is_equal)) < 0) return err;
     if (!is_equal) missing = "hash";
   }

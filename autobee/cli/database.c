@@ -135,7 +135,7 @@ read_config (database_t *database, config_t *config) {
     }
   }
   if (err < 0) goto done;
-  if ((err = ab_json_decode(&doc, out_slice(&text), 0, &root)) < 0) {
+  if (ab_json_decode(&doc, out_slice(&text), 0, &root) < 0) {
     err = database_fail(database, AB_ECORRUPT, "%s/" CONFIG ": %s; restore it from a copy", dir, doc.message);
     goto done;
   }

@@ -8,8 +8,7 @@
  *
  *   autobee.json   {"v":1,"policy":"kv"|"lua","applyId":HEX,"encrypted":BOOLEAN}
  *
- * Invariant  the script in the folder is the one that the view was made with: its identity is the recorded
- * one
+ * Invariant  the script in the folder is the one that the view was made with
  */
 #ifndef CLI_DATABASE_H
 #define CLI_DATABASE_H

@@ -275,6 +275,10 @@ on_signal (uv_signal_t *handle, int number) {
 
 int
 server_run (server_t *server) {
+  if (cli_is_interrupted()) { /* before the loop heard of signals */
+    server->was_interrupted = true;
+    server_stop(server);
+  }
   while (uv_run(&server->loop, UV_RUN_DEFAULT) != 0) {
   }
   return server->was_interrupted ? CLI_INTERRUPTED : 0;

@@ -135,6 +135,7 @@ on_found (uv_getaddrinfo_t *req, int status, struct addrinfo *found) {
   ab_uv_dial_t *dial = req->data;
   char message[256];
   dial->is_looking = false;
+  free_found(dial);
   dial->found = dial->at = status < 0 ? NULL : found;
   if (dial->is_closed) {
     free_if_gone(dial);

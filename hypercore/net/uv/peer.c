@@ -125,7 +125,9 @@ may_close (const ab_uv_peer_t *peer) {
 
 static void
 on_linger (uv_timer_t *timer) {
-  close_handles(timer->data);
+  ab_uv_peer_t *peer = timer->data;
+  if (peer->write_err == 0) close_handles(peer);
+  else ab__uv_peer_close(peer, ab__uv_code(peer->write_err), "writing: %s", uv_strerror(peer->write_err));
 }
 
 static void
@@ -139,6 +141,10 @@ static void
 say_end (ab_uv_peer_t *peer) {
   if (peer->has_said_end) return;
   peer->has_said_end = true;
+  if (peer->write_err < 0) {
+    if (may_close(peer)) close_handles(peer);
+    return;
+  }
   peer->shutdown.data = peer;
   if (uv_shutdown(&peer->shutdown, peer->writer, on_shutdown) < 0) close_handles(peer);
 }
@@ -179,13 +185,22 @@ on_output (ab_stream_t *stream, void *data) {
   ab_uv_wake(peer->uv);
 }
 
+/* What the other side said before it went may still be there to be read, and says more than this error. */
+static void
+cannot_write (ab_uv_peer_t *peer, int uv_err) {
+  peer->write_err = uv_err;
+  if (!peer->is_ending) uv_timer_start(&peer->linger, on_linger, AB__UV_LINGER_MS, 0);
+  else if (may_close(peer)) close_handles(peer);
+  else peer->has_said_end = true;
+}
+
 static void
 on_written (uv_write_t *req, int status) {
   ab_uv_peer_t *peer = req->data;
   peer->is_writing = false;
   if (peer->is_closing) return;
   if (status < 0) {
-    ab__uv_peer_close(peer, ab__uv_code(status), "writing: %s", uv_strerror(status));
+    cannot_write(peer, status);
     return;
   }
   ab__uv_peer_flush(peer);
@@ -212,6 +227,10 @@ write_bytes (ab_uv_peer_t *peer, ab_slice_t bytes) {
 void
 ab__uv_peer_flush (ab_uv_peer_t *peer) {
   if (peer->is_closing || !peer->is_started || peer->is_writing) return;
+  if (peer->write_err < 0) {
+    if (peer->is_ending) say_end(peer);
+    return;
+  }
   for (int i = 0; i < TAKES_MAX; i++) {
     ab_slice_t bytes;
     int err = ab_stream_take(peer->stream, &bytes);
@@ -227,7 +246,7 @@ ab__uv_peer_flush (ab_uv_peer_t *peer) {
     }
     int written = write_bytes(peer, bytes);
     if (written < 0) {
-      ab__uv_peer_close(peer, ab__uv_code(written), "writing: %s", uv_strerror(written));
+      cannot_write(peer, written);
       return;
     }
     if (written == 0) break; /* on_written goes on */

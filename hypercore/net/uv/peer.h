@@ -35,6 +35,7 @@ struct ab_uv_peer_s {
   bool has_process, process_ended;
   bool is_started, is_reading, is_writing, is_ending, is_closing;
   bool remote_ended; /* no more bytes come */
+  int write_err;     /* of libuv: nothing can be written any more, but maybe read */
   bool has_said_end; /* it was told that no more come from here */
   bool was_done;     /* when the other side ended it, nothing was asked or owed */
   bool wants_take;   /* in the list of those that have something to send */

@@ -96,6 +96,7 @@ store_in_use (world_t *world) {
   assert_int_equal(pipe(from), 0);
   pid_t child = fork();
   if (child == 0) {
+    close(to[1]); /* it ends with this process, whatever happens here */
     member_open(&world->ana, NULL, NULL);
     (void) !write(from[1], &byte, 1);
     (void) !read(to[0], &byte, 1);

@@ -326,6 +326,14 @@ a_connection_is_made_when_there_is_somebody (void **state) {
   tmpdir_remove(dir);
 }
 
+static void
+a_host_is_looked_up_again_and_again (void **state) {
+  world_t *world = *state;
+  connect_reader(world, "tcp:127.0.0.1:1", false, NULL);
+  run_until(world, was_tried_thrice);
+  assert_int_equal(world->reader.connections, 0);
+}
+
 static bool
 reader_came_twice (world_t *world) {
   return world->reader.connections == 2 && ab_uv_connections(world->reader.uv) == 1;
@@ -397,6 +405,7 @@ main (void) {
     test(a_command_that_ends_says_how),
     test(a_command_that_talks_nonsense_is_left),
     test(a_connection_is_made_when_there_is_somebody),
+    test(a_host_is_looked_up_again_and_again),
     test(a_lost_connection_is_made_again),
     test(more_connections_than_allowed_are_refused),
     test(bad_addresses_are_told_at_once),
