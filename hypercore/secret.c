@@ -229,6 +229,7 @@ decode_line (ab__secret_t *secret, uint8_t *at, uint8_t *end, bool *has_primary,
 
 int
 ab__secret_decode (ab__secret_t *secret, uint8_t *text, size_t len) {
+  if (len == 0) return AB_ECORRUPT; /* `text` may be NULL then */
   uint8_t *at = text, *end = text + len;
   if (!take_word(&at, end, SECRET_HEADER)) return AB_ECORRUPT;
   if (!take_word(&at, end, SECRET_VERSION "\n")) return AB_EVERSION;
