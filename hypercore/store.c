@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE_BYTES ((size_t) 32 << 20)
+#define CACHE_BYTES ((size_t) 16 << 20)
 #define STAGED_BYTES ((size_t) 16 << 20)
 #define STALE_CHECK_MS 3600000u /* an hour */
 #define DIR_MODE 0700
