@@ -803,7 +803,6 @@ main (int argc, char **argv) {
     {"encodings.json", run_encodings},
     {"encryption.json", run_encryption},
     {"order.json", run_order},
-    {"wakeup.json", NULL},
     {"witness.json", run_witness},
   };
   return vectors_main(argc, argv, "autobee", runners, COUNT(runners));
