@@ -6,6 +6,7 @@
 #include "autobee/cores.h"
 #include "autobee/drain.h"
 #include "autobee/engine.h"
+#include "autobee/fill.h"
 #include "autobee/replicate.h"
 #include "autobee/run.h"
 #include "autobee/testimony.h"
@@ -127,6 +128,8 @@ run (void *data, uint32_t budget_ms, uint64_t *next_deadline_ms) {
     more = autobee__drain(db, autobee__now(db) + (budget_ms == 0 ? 1 : budget_ms));
     if (more < 0) more = 0; /* told as an event */
   }
+  int filled = autobee__fill(db);
+  if (filled < 0 && filled != AB_ENOMEM) autobee__fill_end(db); /* damage that a read will meet, too */
   bool is_due = more == 0 ? autobee__commit_due(db) : db->uncommitted != NULL;
   if (is_due && autobee__now(db) >= db->commit_at_ms) {
     err = ab_store_commit(db->store);
@@ -136,7 +139,7 @@ run (void *data, uint32_t budget_ms, uint64_t *next_deadline_ms) {
   if (db->commit_at_ms != 0 && db->commit_at_ms < *next_deadline_ms) *next_deadline_ms = db->commit_at_ms;
   autobee__tell(db);
   if (err < 0) return err;
-  return more > 0 || (db->is_bumped && db->halted == 0) ? 1 : 0;
+  return more > 0 || filled > 0 || (db->is_bumped && db->halted == 0) ? 1 : 0;
 }
 
 /* Everything that needs the store. */
@@ -145,6 +148,7 @@ release (autobee_t *db) {
   autobee__replicate_end(db);
   autobee__run_clear(db);
   autobee__views_orphan(db);
+  autobee__fill_end(db);
   autobee__writers_destroy(db);
   if (db->local != NULL) autobee__writer_close(db->local);
   db->local = NULL;
@@ -227,7 +231,7 @@ follow_records (autobee_t *db) {
     if ((err = autobee__writer_attach(db, &key, NULL, NULL)) < 0) break;
   }
   bee_cursor_close(cursor);
-  return err == AB_EEND ? 0 : err;
+  return err == AB_EEND || err == AB_EREMOTE ? 0 : err; /* what is missing is announced one day */
 }
 
 static int
@@ -281,7 +285,8 @@ open_writers (autobee_t *db) {
     if ((err = autobee__writer_attach(db, &db->key, core, NULL)) < 0) return err;
   }
   if ((err = autobee__writer_refresh(db->local, NULL)) < 0) return err;
-  return follow_records(db);
+  err = db->options.conformance ? AB_ENOTFOUND : autobee__writers_load(db);
+  return err == AB_ENOTFOUND ? follow_records(db) : err;
 }
 
 static void
@@ -371,6 +376,7 @@ autobee_open (ab_store_t *store, const ab_key_t *key, const autobee_options_t *o
   if ((err = open_head(db)) < 0) goto unreadable;
   if ((err = open_writers(db)) < 0) goto unreadable;
   if ((err = hints_of_group(db)) < 0) goto fail;
+  if ((err = autobee__fill_resume(db)) < 0) goto fail;
 
   /* borrowed from the caller until now */
   db->options.namespace_key = db->options.encryption_key = NULL;
@@ -460,6 +466,8 @@ autobee_info (autobee_t *db, autobee_info_t *out) {
   out->undos = db->undos;
   out->applies = db->applies;
   out->drains = db->drains;
+  out->fast_forwards = db->forwards;
+  out->arrivals = db->arrivals;
   out->appends = db->appends;
   out->rejected = db->rejected;
   return 0;
@@ -564,8 +572,14 @@ autobee_append (autobee_t *db, const ab_slice_t *values, size_t count, unsigned 
   if (waiter.is_done) return waiter.status;
   forget_request(db, &req);
   if (err < 0) return err;
-  return db->local->is_frozen ? AB_ECORRUPT
-                              : AB_EREMOTE; /* the own log is damaged; a needed block is not here */
+  if (db->local->is_frozen) return ab_store_fail(db->store, AB_ECORRUPT, "the local writer's log is damaged");
+  if (db->retry_at_ms == UINT64_MAX) return AB_EREMOTE;
+  return ab_store_fail(
+    db->store,
+    AB_EREMOTE,
+    "the batch is stamped more than two hours ahead of this clock, because what it follows is; it is queued "
+    "until then"
+  );
 }
 
 int

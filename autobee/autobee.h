@@ -15,7 +15,7 @@
  *            append.c the local writer, testimony.c its weight; replicate.c connections
  *            system.c the state and its bee; window.c the recent order; order.c the placing rule, pure
  *            batch.c, oplog.c, record.c decoding; witness.c weights; encryption.c, anchor.c keys
- *            anchors.c, move.c anchors, fast-forward; view.c, log.c, hash.c reading
+ *            anchors.c anchors; forward.c, fill.c fast-forward; view.c, log.c, hash.c reading
  * Invariant  a stored head never covers a local node that is not in the log by the same commit
  * To change  the order: order.c, and then it is another database
  *
@@ -81,7 +81,14 @@ typedef struct {
   bool readable_views;  /* create an encrypted database even in a store of manifest version 2, whose view
                          * and system anybody can read who knows the database's key */
   bool no_optimistic;   /* all peers of a database must agree on this */
-  bool conformance;     /* behave like the reference to the byte; for tests, slower and bigger */
+  bool no_fast_forward; /* apply everything here, however far ahead peers are */
+  /** Whose word about the state is taken when it is far ahead. NULL: that of indexers, and of the creator
+   * while nothing is known yet. */
+  bool (*trust)(autobee_t *db, const ab_key_t *writer, void *trust_data);
+  void *trust_data;
+  bool sparse;      /* after a fast-forward fetch only what is read or applied, not the whole view: then reads
+                     * and appends need a connection now and then */
+  bool conformance; /* behave like the reference to the byte; for tests, slower and bigger */
   size_t pending_bytes; /* appended but not yet applied; 0: 64 MiB; more is AB_EBUSY */
   void (*on_event)(autobee_t *db, const autobee_event_t *event, void *event_data);
   void *event_data;
@@ -127,7 +134,8 @@ autobee_store (const autobee_t *db);
  *
  * Returns 0, AB_ENOTWRITABLE, AB_ETOOBIG (more than AUTOBEE_BATCH_MAX values, a value too large for a block),
  * AB_EREJECTED (optimistic, and apply refused it here), AB_EHALTED, AB_ENOSPC or AB_EIO (the batch is not
- * forgotten: the commit is tried again), AB_EBUSY (called from apply), AB_ENOMEM.
+ * forgotten: the commit is tried again), AB_EREMOTE (nor is it forgotten: a needed block is not here, or the
+ * clock is more than two hours behind what the batch follows), AB_EBUSY (called from apply), AB_ENOMEM.
  */
 AB_API int
 autobee_append (autobee_t *db, const ab_slice_t *values, size_t count, unsigned flags, ab_head_t *out);
@@ -231,7 +239,9 @@ typedef struct {
   uint64_t timestamp_ms; /* the largest one applied */
   size_t heads;          /* nodes that nothing applied links to */
   bool is_writable, is_indexer, is_encrypted, is_interrupted, is_halted;
-  uint64_t undos, applies, drains, appends, rejected; /* counted since the open */
+  uint64_t undos, applies, drains, appends, rejected, fast_forwards; /* counted since the open */
+  uint64_t arrivals; /* likewise, of blocks from peers: a read that ended with AB_EREMOTE may be tried again
+                      * when it has changed */
 } autobee_info_t;
 
 AB_API int

@@ -284,7 +284,8 @@ static void
 foreign_changed (void *data, hypercore_t *core) {
   autobee_t *db = data;
   (void) core;
-  db->has_arrivals = true;
+  db->has_arrivals = db->forward.has_news = true;
+  db->arrivals++;
   db->is_bumped = true;
 }
 

@@ -4,7 +4,7 @@
 
 #include "autobee/append.h"
 #include "autobee/cores.h"
-#include "autobee/move.h"
+#include "autobee/forward.h"
 #include "autobee/replicate.h"
 #include "autobee/run.h"
 #include "autobee/testimony.h"
@@ -117,9 +117,13 @@ peek_all (autobee_t *db) {
   for (size_t i = 0; i < count && err == 0; i++) {
     writer_t *writer = copy[i];
     if (writer->core == NULL || writer->peeked != NULL || writer->is_frozen) continue;
+    if (writer != db->local && autobee__forward_holds(db)) continue;
     batch_t *batch;
     err = autobee__writer_take(writer, &batch);
     if (err == 0 && batch != NULL) writer->peeked = batch;
+    if (err != AB_EREMOTE) continue;
+    writer->is_parked = true; /* a record that it needs is missing */
+    err = 0;
   }
   free(copy);
   return err;
@@ -185,16 +189,28 @@ step (autobee_t *db, bool *progress) {
 /* ---- 10.1 ---- */
 
 static int
+store_hinted (autobee_t *db) {
+  ab_buf_t time = {0};
+  if (db->hinted_at_ms == 0) return 0;
+  ab_write_uint(&time, db->hinted_at_ms);
+  int err = time.err;
+  if (err == 0) err = hypercore_set_user_data(db->local->core, "autobee/previous-drain", ab_buf_slice(&time));
+  ab_buf_destroy(&time);
+  if (err == 0) db->hinted_at_ms = 0;
+  return err;
+}
+
+static int
 take_hints (autobee_t *db) {
   if (db->hint_count == 0) return 0;
-  ab_buf_t now = {0};
-  ab_write_uint(&now, autobee__now(db));
-  int err = now.err;
-  if (err == 0) err = hypercore_set_user_data(db->local->core, "autobee/previous-drain", ab_buf_slice(&now));
-  ab_buf_destroy(&now);
+  db->hinted_at_ms = autobee__now(db);
+  /* stored when what they led to is; the original does it here */
+  int err = db->options.conformance ? store_hinted(db) : 0;
   size_t taken = 0;
   while (err == 0 && taken < db->hint_count) {
-    err = autobee__writers_hint(db, &db->hints[taken].key, db->hints[taken].length);
+    const ab_head_t *hint = &db->hints[taken];
+    err = autobee__writers_hint(db, &hint->key, hint->length);
+    if (err == 0) err = autobee__forward_hint(db, &hint->key, hint->length);
     if (err == 0) taken++;
   }
   db->hint_count -= taken;
@@ -240,7 +256,7 @@ begin_iteration (autobee_t *db) {
   int err;
   db->is_bumped = false;
   db->retry_at_ms = UINT64_MAX;
-  if (db->has_move && (err = autobee__move_now(db)) < 0) return err;
+  if ((err = autobee__forward(db)) < 0) return err;
   db->iteration_head = db->system.head;
   db->iteration_attestations = db->attestation_count;
   db->iteration_batches = 0;
@@ -268,7 +284,9 @@ end_iteration (autobee_t *db) {
     if ((err = autobee__store_head(db, &db->system.head)) < 0) return err;
   }
   if ((err = autobee__testimony_store(db)) < 0) return err;
-  return autobee__writers_refresh(db);
+  if ((err = autobee__writers_refresh(db)) < 0) return err;
+  if (db->options.conformance) return 0;
+  return (err = store_hinted(db)) < 0 ? err : autobee__writers_store(db);
 }
 
 static int

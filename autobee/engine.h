@@ -25,9 +25,11 @@
 
 #define ENGINE_HINTS_MAX 1024
 #define ENGINE_UNKNOWN_MAX 256       /* attached writers without a record */
+#define ENGINE_FOLLOWED_MAX 1024     /* writers that the next open follows at once */
 #define ENGINE_TESTIMONY_MAX 256     /* attestations about the local writer */
 #define ENGINE_ATTESTATIONS_MAX 1024 /* that this peer owes others */
 #define ENGINE_ACKED_MAX 1024
+#define ENGINE_CANDIDATES_MAX 16   /* announced heads that a fast-forward looks into */
 #define ENGINE_RISES_MAX 32        /* N4 */
 #define ENGINE_HEADS_HIGH 16       /* T8 */
 #define ENGINE_ITERATION_MAX 1024  /* batches, then what is done is stored */
@@ -107,6 +109,39 @@ typedef struct {
   uint64_t stamp_flushes;
 } run_t;
 
+/* The state that a node is stamped with. */
+typedef struct {
+  ab_head_t system;
+  uint64_t flushes; /* 0: none */
+} stamp_t;
+
+typedef struct {
+  ab_head_t head;
+  uint64_t since_ms;
+} candidate_t;
+
+typedef struct {
+  candidate_t candidates[ENGINE_CANDIDATES_MAX];
+  size_t count;
+  stamp_t target;    /* the best of those that were looked into */
+  bool is_forced;    /* move to `target`, ask nobody */
+  bool is_holding;   /* other peers' logs wait */
+  bool has_news;     /* blocks came since */
+  uint64_t began_ms; /* of holding */
+  uint64_t until_ms;
+  uint64_t pause_until_ms; /* after an attempt that failed */
+} forward_t;
+
+/* A walk over an adopted state, see fill.h. */
+typedef struct {
+  bool is_begun;
+  int which; /* 0: system, 1: view */
+  ab_head_t heads[2];
+  bee_t *bee;
+  bee_cursor_t *cursor;
+  uint64_t arrivals; /* when it came to a missing block */
+} fill_t;
+
 typedef enum { STAGE_IDLE = 0, STAGE_BEGIN, STAGE_INNER, STAGE_END } stage_t;
 
 typedef struct queued_event_s queued_event_t;
@@ -159,9 +194,10 @@ struct autobee_s {
   keymap_t waits; /* key → list of writers waiting for it */
   ab_head_t *hints;
   size_t hint_count;
-  uint64_t retry_at_ms; /* a node from the future is due; UINT64_MAX: none */
-  bool has_arrivals;    /* blocks came: look at parked writers again */
-  writer_t *closed;     /* to be freed when nobody walks a list of writers */
+  uint64_t hinted_at_ms; /* when hints were taken; 0 once that is stored */
+  uint64_t retry_at_ms;  /* a node from the future is due; UINT64_MAX: none */
+  bool has_arrivals;     /* blocks came: look at parked writers again */
+  writer_t *closed;      /* to be freed when nobody walks a list of writers */
 
   /* the local writer */
   batch_t *queue;
@@ -197,8 +233,8 @@ struct autobee_s {
   size_t iteration_batches; /* applied in it */
   run_t run;
   const batch_t *applying;
-  bool has_move; /* fast-forward onto this state first */
-  ab_head_t move_to;
+  forward_t forward;
+  fill_t fill;
   ab_head_t iteration_head;
   size_t iteration_attestations;
   bool needs_reset; /* go back to where the iteration began before anything else */
@@ -229,7 +265,7 @@ struct autobee_s {
   queued_event_t **events_end;
   autobee_view_t *views; /* open ones */
 
-  uint64_t undos, applies, drains, appends, rejected;
+  uint64_t undos, applies, drains, appends, rejected, forwards, arrivals;
 
   /* hooks of tests */
   uint64_t stamp_now_ms; /* the clock that stamps appends, 0: the store's */

@@ -17,6 +17,7 @@ typedef struct {
   placed_t *nodes; /* newest first */
   size_t count;
   size_t capacity;
+  bool is_partial; /* how many nodes a batch has is not known: its block is not here */
 } places_t;
 
 static int
@@ -25,6 +26,7 @@ take (void *data, const autobee_log_entry_t *entry) {
   placed_t *nodes = grown(places->nodes, &places->capacity, places->count + 1, sizeof(placed_t));
   if (nodes == NULL) return AB_ENOMEM;
   places->nodes = nodes;
+  if (!entry->has_block) places->is_partial = true;
   nodes[places->count].node = entry->node;
   nodes[places->count++].weight = entry->weight;
   return 0;
@@ -48,6 +50,7 @@ int
 autobee_order_hash (autobee_t *db, uint8_t out[32]) {
   places_t places = {0};
   int err = autobee_log(db, take, &places);
+  if (err == 0 && places.is_partial) err = AB_EREMOTE;
   if (err == 0) {
     ab_hasher_t hasher;
     ab_hasher_init(&hasher);

@@ -1,4 +1,5 @@
 /* log.c: what is on record: heads, writers, the merged order. */
+#include "autobee/cores.h"
 #include "autobee/engine.h"
 #include "autobee/writer.h"
 
@@ -97,6 +98,20 @@ log_record (const system_flush_t *flush, log_each_t each, void *data) {
   return each(data, &entry);
 }
 
+#define AHEAD 128 /* blocks of the history */
+
+/* The history is not here: name more of it than the one block that was missed. */
+static void
+want_history (autobee_t *db, const ab_head_t *head) {
+  hypercore_t *core;
+  ab_slice_t block;
+  if (ab_key_equal(&head->key, hypercore_key(db->system_core))) return;
+  if (autobee__open_system_core(db, &head->key, &core) < 0) return;
+  uint64_t first = head->length > AHEAD ? head->length - AHEAD : 0;
+  for (uint64_t i = first; i < head->length; i++) (void) hypercore_get(core, i, &block);
+  hypercore_close(core);
+}
+
 int
 autobee_log (autobee_t *db, log_each_t each, void *data) {
   int err = autobee__enter(db);
@@ -105,7 +120,9 @@ autobee_log (autobee_t *db, log_each_t each, void *data) {
   while (head.length > 0) {
     system_flush_t flush;
     batch_t *batch = NULL;
-    if ((err = autobee__system_history(&db->system, &head, &flush)) < 0) return err;
+    err = autobee__system_history(&db->system, &head, &flush);
+    if (err == AB_EREMOTE) want_history(db, &head);
+    if (err < 0) return err;
     err = autobee__batch_load(db, &flush.writer, flush.record.length, &batch);
     if (err == 0) err = log_batch(batch, flush.record.weight, each, data);
     else if (err == AB_EREMOTE || err == AB_ENOTFOUND) err = log_record(&flush, each, data);

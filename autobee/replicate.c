@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "autobee/drain.h"
+#include "autobee/fill.h"
 #include "autobee/grow.h"
 #include "hypercore/net/net.h"
 
@@ -31,6 +32,7 @@ struct replication_s {
   replica_t *oldest, *newest;
   size_t idle_count;
   uint64_t announced_length; /* of the local writer */
+  bool is_held;              /* logs are not fetched as a whole */
 };
 
 /* ---- telling ---- */
@@ -174,11 +176,21 @@ downloaded (hypercore_download_t *download, int status) {
   else if (status == AB_ECANCELED && replica->is_attached) (void) download_live(replica);
 }
 
+/* What is on record was applied, here or by the peer whose state was adopted. */
+static uint64_t
+first_wanted (replica_t *replica) {
+  uint64_t start = hypercore_contiguous_length(replica->core);
+  record_writer_t record;
+  if (replica->owner->db->options.conformance) return start;
+  int err = autobee__system_record(&replica->owner->db->system, hypercore_key(replica->core), &record);
+  return err == 0 && record.length > start ? record.length : start;
+}
+
 static int
 download_live (replica_t *replica) {
-  if (hypercore_download_is_active(&replica->download))
+  if (hypercore_download_is_active(&replica->download) || replica->owner->is_held)
     return 0; /* or was cancelled just now: see downloaded */
-  uint64_t start = hypercore_contiguous_length(replica->core);
+  uint64_t start = first_wanted(replica);
   return hypercore_download(&replica->download, replica->core, start, HYPERCORE_LIVE, downloaded);
 }
 
@@ -246,6 +258,30 @@ autobee__replicate_detached (autobee_t *db, writer_t *writer) {
   idle_add(replica);
   if (replication->idle_count <= IDLE_MAX) return;
   replica_close(replication->oldest);
+}
+
+static int
+is_one (void *data, ab_stream_t *stream) {
+  (void) data;
+  (void) stream;
+  return 1;
+}
+
+bool
+autobee__replicate_is_connected (const autobee_t *db) {
+  return db->replication != NULL && ab_store_each_stream(db->store, is_one, NULL) == 1;
+}
+
+void
+autobee__replicate_hold (autobee_t *db, bool is_held) {
+  replication_t *replication = db->replication;
+  if (replication == NULL) return;
+  replication->is_held = is_held;
+  for (replica_t *replica = replication->all; replica != NULL; replica = replica->next) {
+    if (!replica->is_attached || replica->core == db->local->core) continue;
+    if (is_held) hypercore_download_cancel(&replica->download);
+    else (void) download_live(replica); /* out of memory: with the next announcement */
+  }
 }
 
 int
@@ -320,5 +356,5 @@ autobee__replicate_end (autobee_t *db) {
 bool
 autobee_is_idle (const autobee_t *db) {
   return db->stage == STAGE_IDLE && !db->is_bumped && !db->needs_reset && db->hint_count == 0 &&
-         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db);
+         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db) && !autobee__fill_is_due(db);
 }

@@ -15,6 +15,12 @@ autobee__replicate_detached (autobee_t *db, writer_t *writer);
 /** Fetch the blocks of a foreign system or view core that reads miss. */
 int
 autobee__replicate_core (autobee_t *db, hypercore_t *core);
+/** Is there somebody to fetch from? */
+bool
+autobee__replicate_is_connected (const autobee_t *db);
+/** Fetch no logs as a whole, or do again, from what is on record by now. */
+void
+autobee__replicate_hold (autobee_t *db, bool is_held);
 /** A commit made blocks of the local writer durable. */
 void
 autobee__replicate_committed (autobee_t *db);

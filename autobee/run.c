@@ -127,7 +127,8 @@ extend_window (autobee_t *db) {
     .last = flush.record.length,
     .weight = flush.record.weight,
     .timestamp_ms = flush.record.timestamp_ms < 0 ? 0 : (uint64_t) flush.record.timestamp_ms,
-    .before = flush.before};
+    .before = flush.before,
+    .is_plain = flush.is_plain};
   err = autobee__window_prepend(window, &entry);
   return err < 0 ? err : 1;
 }

@@ -438,6 +438,7 @@ fail:
 typedef struct {
   system_flush_t *out;
   size_t found;
+  size_t records;
   int err;
 } history_t;
 
@@ -448,6 +449,7 @@ see_key (void *data, ab_slice_t key, ab_slice_t value, bool has_value) {
   if (!has_value || !autobee__record_is_writer_key(key, &writer)) return 0;
   record_writer_t record;
   if ((history->err = autobee__record_writer_decode(value, &record)) < 0) return 1;
+  history->records++;
   if (!record.is_oplog) return 0;
   history->out->writer = writer;
   history->out->record = record;
@@ -465,5 +467,6 @@ autobee__system_history (system_t *system, const ab_head_t *head, system_flush_t
   if (history.err < 0) return history.err;
   if (history.found != 1) return AB_ECORRUPT;
   out->before = change.previous;
+  out->is_plain = history.records == 1 && !out->record.is_removed;
   return 0;
 }

@@ -125,6 +125,7 @@ typedef struct {
   ab_key_t writer;
   record_writer_t record;
   ab_head_t before; /* length 0: genesis */
+  bool is_plain;    /* it recorded nobody but the writer, and did not remove it */
 } system_flush_t;
 
 /** The flush that ends at `head` (length above 0), read from the history. */

@@ -18,7 +18,8 @@ core_changed (void *data, hypercore_t *core) {
   (void) core;
   if (writer == db->local) return;
   if (writer->is_attached && !writer->is_waiting) autobee__writer_pend(writer);
-  db->has_arrivals = true;
+  db->has_arrivals = db->forward.has_news = true;
+  db->arrivals++;
   db->is_bumped = true;
 }
 
@@ -447,7 +448,8 @@ autobee__writers_hint (autobee_t *db, const ab_key_t *key, uint64_t length) {
   if (writer == NULL) {
     record_writer_t record;
     int err = autobee__system_record(&db->system, key, &record);
-    if (err < 0 && err != AB_ENOTFOUND) return err;
+    if (err == AB_EREMOTE && db->attached.count >= ENGINE_UNKNOWN_MAX) return 0; /* announced again one day */
+    if (err < 0 && err != AB_ENOTFOUND && err != AB_EREMOTE) return err;
     if (err == 0 && record.is_anchor) return 0;
     if (err == 0 && !db->options.conformance && length > 0 && record.length >= length) return 0; /* no news */
     if (err == AB_ENOTFOUND && (err = bound_unknown(db)) < 0) return err;
@@ -487,12 +489,24 @@ autobee__writers_refresh (autobee_t *db) {
     autobee__writer_unpend(writer);
     autobee__writer_unwait(writer);
     uint64_t length;
-    if ((err = autobee__writer_refresh(writer, &length)) < 0) return err;
+    bool was_added = writer->is_added;
+    err = autobee__writer_refresh(writer, &length);
+    if (err == AB_EREMOTE) {
+      writer->is_parked = true; /* its record is missing */
+      i++;
+      continue;
+    }
+    if (err < 0) return err;
     if (!writer->is_attached) continue;
 
     bool has_queue = writer == db->local && db->queue != NULL;
     if (length < hypercore_length(writer->core) || length < writer->hinted || has_queue) {
       autobee__writer_pend(writer);
+      if (writer->is_added && writer->rejected_length > 0 && !db->options.conformance) {
+        /* what was a stranger's is a writer's now; the original leaves it until something else comes */
+        writer->rejected_length = 0;
+        db->is_bumped = true;
+      }
     } else if (writer != db->local && !writer->is_bootstrap && writer->max_weight != 2) {
       autobee__writer_close(writer);
       continue;
@@ -500,6 +514,43 @@ autobee__writers_refresh (autobee_t *db) {
     i++;
   }
   return 0;
+}
+
+#define FOLLOWED "autobee/followed" /* ours: keys of writers, one after the other */
+
+static bool
+is_noted (const autobee_t *db, const writer_t *writer) {
+  return writer != db->local && !writer->is_bootstrap;
+}
+
+int
+autobee__writers_store (autobee_t *db) {
+  ab_buf_t keys = {0};
+  for (size_t i = 0; i < db->attached.count && keys.len < ENGINE_FOLLOWED_MAX * sizeof(ab_key_t); i++) {
+    if (is_noted(db, db->attached.writers[i])) ab_write_key(&keys, &db->attached.writers[i]->key);
+  }
+  int err = keys.err;
+  if (err == 0) err = autobee__set_user_data(db->local->core, FOLLOWED, ab_buf_slice(&keys));
+  ab_buf_destroy(&keys);
+  return err;
+}
+
+int
+autobee__writers_load (autobee_t *db) {
+  ab_slice_t stored;
+  int err = hypercore_user_data(db->local->core, FOLLOWED, &stored);
+  if (err < 0) return err;
+  ab_buf_t keys = {0}; /* attaching may write, and then what was read is gone */
+  ab_buf_append(&keys, stored);
+  err = keys.err;
+  ab_reader_t in = ab_reader(ab_buf_slice(&keys));
+  while (err == 0 && (size_t) (in.end - in.at) >= sizeof(ab_key_t)) {
+    ab_key_t key;
+    ab_read_key(&in, &key);
+    if (!ab_key_equal(&key, &db->local->key)) err = autobee__writer_attach(db, &key, NULL, NULL);
+  }
+  ab_buf_destroy(&keys);
+  return err;
 }
 
 void

@@ -59,6 +59,12 @@ autobee__writers_hint (autobee_t *db, const ab_key_t *key, uint64_t length);
 /** 10.6, at the end of an iteration. */
 int
 autobee__writers_refresh (autobee_t *db);
+/** Note which writers are followed, so that the next open need not look at all that are on record. */
+int
+autobee__writers_store (autobee_t *db);
+/** Follow them again. AB_ENOTFOUND: nothing was noted. */
+int
+autobee__writers_load (autobee_t *db);
 /** Blocks came: parked writers are worth a look. */
 void
 autobee__writers_unpark (autobee_t *db);

@@ -12,6 +12,9 @@
 #include "bee/handle.h"
 #include "hypercore/internal.h"
 
+#define AHEAD_MIN 2 /* entries whose blocks are asked for at once */
+#define AHEAD_MAX 128
+
 typedef struct {
   bee__node_t *node;
   uint32_t next;
@@ -291,6 +294,53 @@ deliver (bee_cursor_t *cursor, frame_t *top, bee_entry_t *entry) {
   return 0;
 }
 
+/* Ask for the block behind a reference, if it is not here. */
+static void
+want (bee__family_t *family, const bee__ref_t *ref) {
+  hypercore_t *core;
+  ab_slice_t block;
+  if (ref->core == BEE__FRESH || bee__family_core(family, ref->core, &core) < 0) return;
+  (void) hypercore_get(core, ref->seq, &block);
+}
+
+/* A block is missing: name those that come after it in this node too, more of them the longer the walk
+ * already is. So whoever fetches what was named and repeats the call does not wait for each block by itself.
+ */
+static void
+want_ahead (const bee_cursor_t *cursor) {
+  if (cursor->depth == 0) return;
+  const frame_t *top = &cursor->frames[cursor->depth - 1];
+  const bee__node_t *node = top->node;
+  bool reverse = cursor->range.reverse;
+  uint64_t count = cursor->delivered < AHEAD_MIN ? AHEAD_MIN : cursor->delivered;
+  if (count > AHEAD_MAX) count = AHEAD_MAX;
+  uint64_t left = cursor->range.limit - cursor->delivered;
+  if (cursor->range.limit > 0 && left < count) count = left;
+  uint32_t key = top->next, child = cursor->pending_at;
+  for (; count > 0; count--) {
+    if (reverse) key--, child--; /* past 0 they are past the end, too */
+    if (key < node->key_count) want(cursor->family, &node->keys[key]);
+    if (child < node->child_count) want(cursor->family, &node->children[child]);
+    if (!reverse) key++, child++;
+  }
+}
+
+static int
+next_entry (bee_cursor_t *cursor, bee_entry_t *entry) {
+  for (;;) {
+    if (cursor->has_pending) {
+      int err = descend(cursor);
+      if (err < 0) return err;
+      continue;
+    }
+    if (cursor->depth == 0) return AB_EEND;
+    frame_t *top = &cursor->frames[cursor->depth - 1];
+    if (top->next != (cursor->range.reverse ? 0 : top->node->key_count)) return deliver(cursor, top, entry);
+    if (top->is_pinned) bee__node_unpin(top->node);
+    cursor->depth--;
+  }
+}
+
 static void
 begin (bee_cursor_t *cursor) {
   cursor->is_open = true;
@@ -306,15 +356,7 @@ bee_cursor_next (bee_cursor_t *cursor, bee_entry_t *entry) {
   if ((err = check_valid(cursor)) < 0) return err;
   if (!cursor->is_open) begin(cursor);
   if (cursor->range.limit > 0 && cursor->delivered == cursor->range.limit) return AB_EEND;
-  for (;;) {
-    if (cursor->has_pending) {
-      if ((err = descend(cursor)) < 0) return err;
-      continue;
-    }
-    if (cursor->depth == 0) return AB_EEND;
-    frame_t *top = &cursor->frames[cursor->depth - 1];
-    if (top->next != (cursor->range.reverse ? 0 : top->node->key_count)) return deliver(cursor, top, entry);
-    if (top->is_pinned) bee__node_unpin(top->node);
-    cursor->depth--;
-  }
+  err = next_entry(cursor, entry);
+  if (err == AB_EREMOTE) want_ahead(cursor);
+  return err;
 }

@@ -139,6 +139,14 @@ request_fail_store (request_t *request, int err) {
   return request_fail(request, err, "%s", *text == 0 ? ab_strerror(err) : text);
 }
 
+int
+request_fail_read (request_t *request, int err) {
+  if (err != AB_EREMOTE) return request_fail_store(request, err);
+  return request_fail(
+    request, err, "a block that this needs is not here; sync with a peer that has it: autobee sync TARGET"
+  );
+}
+
 static uint64_t
 now_of (const control_t *control) {
   const ab_env_t *env = ab_store_env(control->database->store);
@@ -255,23 +263,35 @@ restart_answer (request_t *request) {
   request->message[0] = 0;
 }
 
-/* May a read that found a block missing be tried again? */
+/* May a read that found a block missing be tried again? For so long as blocks go on arriving. */
 static bool
 may_wait (request_t *request) {
   uint64_t timeout_ms = READ_TIMEOUT_MS;
   bool given;
   if (request->command->kind != COMMAND_READ || request->control->net == NULL) return false;
   if (request_uint(request, "timeoutMs", &timeout_ms, &given) < 0) return false;
-  request->due_ms = request->began_ms + timeout_ms;
+  request->due_ms = request->arrived_ms + timeout_ms;
   return request_now(request) < request->due_ms;
+}
+
+static uint64_t
+arrivals (const request_t *request) {
+  autobee_info_t info;
+  return autobee_info(request->database->db, &info) == 0 ? info.arrivals : 0;
 }
 
 static int
 run_command (request_t *request) {
   restart_answer(request);
   int status = request->command->run(request);
-  if (status == AB_EREMOTE && may_wait(request)) return REQUEST_LATER;
-  return status;
+  if (status != AB_EREMOTE) return status;
+  uint64_t seen = arrivals(request);
+  if (!request->is_missing || request->arrivals != seen) request->arrived_ms = request_now(request);
+  request->is_missing = true;
+  request->arrivals = seen;
+  if (!may_wait(request)) return status;
+  request->control->net->wake(request->control->net->data);
+  return REQUEST_LATER;
 }
 
 static void
@@ -370,7 +390,8 @@ retry_later (control_client_t *client, uint64_t now) {
   request_t *next;
   for (request_t *request = client->later.first; request != NULL; request = next) {
     next = request->next;
-    int status = run_command(request);
+    bool is_same = request->is_missing && request->arrivals == arrivals(request);
+    int status = is_same && request->due_ms > now ? REQUEST_LATER : run_command(request);
     if (status == REQUEST_LATER && request->due_ms > now) {
       if (request->due_ms < due_ms) due_ms = request->due_ms;
       continue;

@@ -50,6 +50,8 @@ typedef struct {
   size_t (*connections)(void *data);
   /** No connection is being made, and every one is in sync. */
   bool (*in_sync)(void *data);
+  /** A read was made that misses a block: fetch it. */
+  void (*wake)(void *data);
   const char *(*message)(void *data);
 } control_net_t;
 

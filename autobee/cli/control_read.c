@@ -41,14 +41,6 @@ open_view (request_t *request, autobee_view_t **view) {
   return err < 0 ? request_fail_store(request, err) : 0;
 }
 
-static int
-fail_read (request_t *request, int err) {
-  if (err != AB_EREMOTE) return request_fail_store(request, err);
-  return request_fail(
-    request, err, "a block of the view is not here; sync with a peer that has it: autobee sync TARGET"
-  );
-}
-
 /* ---- get ---- */
 
 static void
@@ -77,7 +69,7 @@ control_get (request_t *request) {
     out_name(&request->answer, "valueHex");
     out_null(&request->answer);
   } else {
-    err = fail_read(request, err);
+    err = request_fail_read(request, err);
   }
   autobee_view_close(view);
 
@@ -187,7 +179,7 @@ walk (
     autobee_cursor_close(cursor);
   }
   autobee_view_close(view);
-  return err == AB_EEND ? 0 : fail_read(request, err);
+  return err == AB_EEND ? 0 : request_fail_read(request, err);
 }
 
 static void
@@ -245,7 +237,7 @@ control_dump (request_t *request) {
   if (err < 0 || (err = open_view(request, &view)) < 0) return err;
   err = autobee_view_hash(view, hash);
   autobee_view_close(view);
-  if (err < 0) return fail_read(request, err);
+  if (err < 0) return request_fail_read(request, err);
   out_name(&request->answer, "entries");
   out_open(&request->answer, '[');
   if (!has_limit || range.limit > 0) err = walk(request, &range, put_entry, &count);
@@ -277,7 +269,7 @@ control_query (request_t *request) {
     out_name(&request->answer, "result");
     out_json(&request->answer, result);
   } else if (err == AB_EREMOTE) {
-    err = fail_read(request, err);
+    err = request_fail_read(request, err);
   } else if (err == AB_ENOTSUP) {
     request_fail(request, err, "the database's merge rule has no function query(name, args, view)");
   } else {

@@ -55,6 +55,7 @@ put_info (request_t *request, const autobee_info_t *info) {
   out_member_uint(out, "undos", info->undos);
   out_member_uint(out, "applies", info->applies);
   out_member_uint(out, "drains", info->drains);
+  out_member_uint(out, "fastForwards", info->fast_forwards);
   out_member_uint(out, "appends", info->appends);
   out_member_uint(out, "rejected", info->rejected);
   out_close(out, '}');
@@ -72,12 +73,12 @@ control_info (request_t *request) {
   out_open(out, '[');
   err = autobee_heads(db, put_head, out);
   out_close(out, ']');
-  if (err < 0) return request_fail_store(request, err);
+  if (err < 0) return request_fail_read(request, err);
   out_name(out, "writers");
   out_open(out, '[');
   err = autobee_writers(db, put_writer, out);
   out_close(out, ']');
-  return err < 0 ? request_fail_store(request, err) : 0;
+  return err < 0 ? request_fail_read(request, err) : 0;
 }
 
 /* ---- order and log: the newest come first, and are answered last ---- */
@@ -91,6 +92,7 @@ typedef struct {
   bool has_writer;
   ab_key_t writer;
   bool with_values;
+  bool is_partial;
 } entries_t;
 
 #define ENOUGH 1 /* of entries */
@@ -142,6 +144,7 @@ take_entry (void *data, const autobee_log_entry_t *entry) {
   if (entries->with_values) {
     put_logged(out, entry);
   } else {
+    if (!entry->has_block) entries->is_partial = true; /* how many nodes its batch has is not known */
     out_open(out, '[');
     out_hex(out, ab_key_slice(&entry->node.key));
     out_uint(out, entry->node.length);
@@ -160,7 +163,8 @@ answer_entries (request_t *request, const char *name, entries_t *entries) {
   if (err < 0) return err;
   if (!has_last || entries->last > 0) {
     err = autobee_log(db, take_entry, entries);
-    if (err < 0) return request_fail_store(request, err);
+    if (err >= 0 && entries->is_partial) err = AB_EREMOTE;
+    if (err < 0) return request_fail_read(request, err);
   }
   out_name(out, name);
   out_open(out, '[');
@@ -185,7 +189,7 @@ control_order (request_t *request) {
   int err = answer_entries(request, "order", &entries);
   entries_destroy(&entries);
   if (err < 0) return err;
-  if ((err = autobee_order_hash(request->database->db, hash)) < 0) return request_fail_store(request, err);
+  if ((err = autobee_order_hash(request->database->db, hash)) < 0) return request_fail_read(request, err);
   out_member_hex(&request->answer, "hash", ab_slice(hash, sizeof(hash)));
   return 0;
 }

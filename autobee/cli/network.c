@@ -279,6 +279,11 @@ on_turn (ab_uv_t *uv, uint64_t *deadline_ms, void *data) {
 
 /* ---- the rest of what control asks for ---- */
 
+static void
+do_wake (void *data) {
+  network_wake(data);
+}
+
 static int
 do_listen (void *data, const char *address, unsigned *port) {
   network_t *network = data;
@@ -358,6 +363,7 @@ network_open (database_t *database, uv_loop_t *loop, const network_options_t *op
   network->control = (control_net_t
   ){.data = network,
     .listen = do_listen,
+    .wake = do_wake,
     .connect = do_connect,
     .disconnect = do_disconnect,
     .sync = begin_sync,

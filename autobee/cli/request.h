@@ -54,7 +54,10 @@ struct request_s {
   autobee_append_t append;
 
   uint64_t began_ms;
-  uint64_t due_ms; /* with REQUEST_LATER: call again at the latest then */
+  uint64_t due_ms;   /* with REQUEST_LATER: call again at the latest then */
+  bool is_missing;   /* a read that lacks a block; not worth another try before something arrived */
+  uint64_t arrivals; /* until its last try */
+  uint64_t arrived_ms;
   request_wait_t wait;
   control_sync_t sync;
   bool is_syncing;
@@ -70,6 +73,10 @@ request_fail (request_t *request, int err, const char *format, ...) AB_PRINTF(3,
 /** The same with the words of the store. */
 int
 request_fail_store (request_t *request, int err);
+
+/** The same of a read, which may miss a block. */
+int
+request_fail_read (request_t *request, int err);
 
 /** The store's clock. */
 uint64_t

@@ -12,6 +12,9 @@
 #define SILENCE_MS 30000
 #define KEEP_ALIVE_MS 5000
 #define REQUEST_MS 30000
+#define QUIET_MS 1000                        /* then a buffer for sending is given back */
+#define LARGE_BYTES (4 * AB_STREAM_TX_BYTES) /* that of a buffer which does not wait so long */
+#define TRIM_BYTES (4 * LARGE_BYTES)         /* nor until all is sent */
 
 /* ---- small things ---- */
 
@@ -95,6 +98,7 @@ end_message (void *data) {
   if (stream->message_begin > AB__TX_HARD_BYTES) {
     return ab__stream_fail(stream, AB_ETOOBIG, "the peer does not read what it makes us say");
   }
+  ab__stream_wake(stream);
   return 0;
 }
 
@@ -477,7 +481,7 @@ work (ab_stream_t *stream) {
 /* A large buffer that grew by doubling: give back what is not used. */
 static void
 trim (ab_buf_t *buf) {
-  if (buf->capacity < 4 * AB_STREAM_TX_BYTES || buf->len == 0) return;
+  if (buf->capacity < TRIM_BYTES || buf->len == 0) return;
   uint8_t *data = realloc(buf->data, buf->len);
   if (data == NULL) return;
   buf->data = data;
@@ -489,7 +493,7 @@ ab_stream_take (ab_stream_t *stream, ab_slice_t *out) {
   int err = 0;
   assert(stream->busy == 0);
   ab_buf_reset(&stream->out);
-  if (stream->out.capacity > 4 * AB_STREAM_TX_BYTES) ab_buf_destroy(&stream->out);
+  if (stream->out.capacity > TRIM_BYTES) ab_buf_destroy(&stream->out);
   if (stream->status == 0 && (stream->phase == AB__HEADER || stream->phase == AB__OPEN)) {
     stream->busy++;
     stream->told = true; /* it is being taken */
@@ -507,9 +511,10 @@ ab_stream_take (ab_stream_t *stream, ab_slice_t *out) {
   if (out->len > 0) {
     stream->tx_ms = ab__stream_now(stream);
   } else if (stream->work == NULL) {
-    /* Idle: what was needed for speed goes. */
-    if (stream->out.capacity > 4096) ab_buf_destroy(&stream->out);
-    if (stream->tx.capacity > 4096) ab_buf_destroy(&stream->tx);
+    /* Idle: what was needed for speed goes, unless it is needed again at once. */
+    size_t keep = stream->clock_ms < stream->active_ms + QUIET_MS ? LARGE_BYTES : 4096;
+    if (stream->out.capacity > keep) ab_buf_destroy(&stream->out);
+    if (stream->tx.capacity > keep) ab_buf_destroy(&stream->tx);
     *out = ab_slice(NULL, 0);
   }
   stream->told = false;

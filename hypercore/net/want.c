@@ -213,6 +213,7 @@ new_core (ab__net_t *net, hypercore_t *hypercore, ab__netcore_t **out) {
   *chain = core;
   if (++net->core_count > 2 * net->table_size) grow_table(net);
   read_committed(core);
+  core->uncommitted = core->length != hypercore_length(hypercore); /* changed before anybody listened */
   *out = core;
   return 0;
 }
@@ -312,6 +313,7 @@ ab__netcore_staged (ab__netcore_t *core) {
 static void
 commit (ab__net_t *net) {
   if (ab_store_commit(net->store) < 0) net->stalled = true;
+  else net->staged = false; /* also if what came was here already: then nothing is written, and nobody told */
 }
 
 void

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "autobee/engine.h"
-#include "autobee/move.h"
+#include "autobee/forward.h"
 
 static void
 clear_core (peer_t *peer, const ab_key_t *key) {

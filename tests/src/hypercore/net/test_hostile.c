@@ -195,6 +195,33 @@ an_unknown_core_is_rejected_and_the_rest_goes_on (void **state) {
 }
 
 static void
+told_of_output (ab_stream_t *stream, void *data) {
+  (void) stream;
+  *(bool *) data = true;
+}
+
+static void
+a_rejection_is_something_to_take (void **state) {
+  world_t *world = *state;
+  ab_stream_options_t options = ab_stream_options_default();
+  bool is_told = false;
+  ab_key_t other = *hypercore_key(world->core);
+  other.bytes[0] ^= 1;
+  options.on_output = told_of_output;
+  options.data = &is_told;
+  ab_stream_close(world->stream);
+  assert_int_equal(ab_stream_open(world->store, &options, &world->stream), 0);
+  run(world);
+  raw_peer_open(&world->peer, &other, NULL);
+  is_told = false;
+  assert_int_equal(feed(world, world->peer.tx.data, world->peer.tx.len), 0);
+  ab_buf_reset(&world->peer.tx);
+  assert_true(is_told);
+  run(world);
+  assert_true(world->peer.closed);
+}
+
+static void
 a_message_that_does_not_decode_ends_the_stream (void **state) {
   world_t *world = *state;
   begin(world);
@@ -468,6 +495,7 @@ main (void) {
     cmocka_unit_test_setup_teardown(batches_inside_batches_have_a_limit, setup, teardown),
     cmocka_unit_test_setup_teardown(a_core_is_not_opened_to_who_does_not_know_its_key, setup, teardown),
     cmocka_unit_test_setup_teardown(an_unknown_core_is_rejected_and_the_rest_goes_on, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_rejection_is_something_to_take, setup, teardown),
     cmocka_unit_test_setup_teardown(a_message_that_does_not_decode_ends_the_stream, setup, teardown),
     cmocka_unit_test_setup_teardown(a_flood_of_requests_ends_the_stream, setup, teardown),
     cmocka_unit_test_setup_teardown(a_peer_that_never_reads_holds_little, setup, teardown),

@@ -111,6 +111,23 @@ a_followed_core_grows_without_its_blocks (void **state) {
 }
 
 static void
+what_was_staged_before_a_core_was_followed_is_told_at_commit (void **state) {
+  pair_t *pair = *state;
+  hypercore_follow_t follows[2] = {0};
+  hypercore_t *from = core_named(pair->a, "log"), *to = core_of_key(pair->b, hypercore_key(from));
+  append_numbered(from, 5);
+  assert_int_equal(hypercore_follow(&follows[0], from), 0);
+  assert_int_equal(hypercore_follow(&follows[1], to), 0);
+  assert_int_equal(ab_store_commit(pair->a), 0);
+  connect_pair(pair);
+  wire_run(&pair->wire);
+  assert_int_equal(hypercore_length(to), 5);
+  for (int i = 0; i < 2; i++) hypercore_unfollow(&follows[i]);
+  hypercore_close(from);
+  hypercore_close(to);
+}
+
+static void
 a_missed_read_is_fetched (void **state) {
   pair_t *pair = *state;
   hypercore_follow_t follow = {0};
@@ -409,6 +426,9 @@ main (void) {
     cmocka_unit_test_setup_teardown(a_download_brings_all_blocks, setup, teardown),
     cmocka_unit_test_setup_teardown(bytes_may_come_one_by_one, setup, teardown),
     cmocka_unit_test_setup_teardown(a_followed_core_grows_without_its_blocks, setup, teardown),
+    cmocka_unit_test_setup_teardown(
+      what_was_staged_before_a_core_was_followed_is_told_at_commit, setup, teardown
+    ),
     cmocka_unit_test_setup_teardown(a_missed_read_is_fetched, setup, teardown),
     cmocka_unit_test_setup_teardown(a_live_download_goes_on, setup, teardown),
     cmocka_unit_test_setup_teardown(a_truncated_core_is_followed_to_its_new_fork, setup, teardown),

@@ -1,0 +1,283 @@
+#include "autobee/forward.h"
+
+#include "autobee/cores.h"
+#include "autobee/fill.h"
+#include "autobee/replicate.h"
+#include "autobee/run.h"
+#include "autobee/writer.h"
+
+#define LOOK_BACK 64      /* nodes, for one with a stamp */
+#define GAP_MIN 32        /* flushes that a move must save */
+#define PATIENCE_MS 5000  /* without a new block */
+#define HOLD_MAX_MS 60000 /* of one attempt */
+#define PAUSE_MS 30000    /* after one that failed */
+
+/* ---- where a node leads ---- */
+
+/* The stamp of the last node with one. AB_ENOTFOUND: none is near. */
+static int
+find_stamp (autobee_t *db, hypercore_t *core, uint64_t length, stamp_t *out) {
+  bool has_cipher = false;
+  int err = autobee__writer_cipher(db, core, &has_cipher);
+  if (err < 0) return err;
+  for (unsigned i = 0; i < LOOK_BACK && length > 0; i++, length--) {
+    ab_slice_t block;
+    ab_arena_t arena = {0};
+    oplog_message_t message;
+    if ((err = hypercore_get(core, length - 1, &block)) < 0) return err;
+    err = autobee__oplog_decode(block, &arena, &message);
+    ab_arena_destroy(&arena);
+    if (err < 0) return err;
+    if (!message.has_views) continue;
+    out->system.key = message.system.key;
+    out->system.length = message.system.start + message.system.length;
+    out->flushes = message.flushes;
+    return 0;
+  }
+  return AB_ENOTFOUND;
+}
+
+int
+autobee__move_to (autobee_t *db, const ab_head_t *head) {
+  hypercore_t *core;
+  int err = autobee__writer_core(db, &head->key, &core);
+  if (err < 0) return err;
+  err = find_stamp(db, core, head->length, &db->forward.target);
+  hypercore_close(core);
+  if (err < 0) return err;
+  db->forward.is_forced = true;
+  db->is_bumped = true;
+  return 0;
+}
+
+/* ---- moving ---- */
+
+/* What the state needs at once is here: the records of its heads and of the local writer, and the view's last
+ * block. */
+static int
+check_state (autobee_t *db) {
+  record_writer_t record;
+  int err = autobee__system_record(&db->system, &db->local->key, &record);
+  if (err < 0 && err != AB_ENOTFOUND) return err;
+  for (size_t i = 0; i < db->system.head_count; i++) {
+    err = autobee__system_record(&db->system, &db->system.heads[i].key, &record);
+    if (err < 0) return err == AB_ENOTFOUND ? AB_ECORRUPT : err;
+  }
+  const ab_head_t *view = &db->system.view;
+  hypercore_t *core;
+  ab_slice_t block;
+  if (view->length == 0) return AB_ECORRUPT;
+  if ((err = autobee__open_view_core(db, &view->key, &core)) < 0) return err;
+  err = hypercore_get(core, view->length - 1, &block);
+  hypercore_close(core);
+  return err;
+}
+
+/* Move there if it is whole; stay here if not. Returns what hinders, or the error of going back. */
+static int
+try_to_move (autobee_t *db, const stamp_t *target) {
+  ab_head_t from = db->system.head;
+  uint64_t flushes = db->system.flushes;
+  int err = autobee__move(db, &target->system);
+  if (err == 0) err = check_state(db);
+  if (err == 0 && db->system.flushes < flushes) err = AB_ECORRUPT; /* the stamp promised more */
+  if (err < 0) {
+    int back = autobee__move(db, &from);
+    return back < 0 ? back : err;
+  }
+  autobee__window_cut(&db->window, 0);
+  db->undone_to = 0;
+  db->forwards++;
+  if (!db->options.conformance && (err = autobee__fill_begin(db)) < 0) return err;
+  if ((err = autobee__writers_refresh(db)) < 0) return err;
+  autobee_event_t event = {.kind = AUTOBEE_EVENT_MOVED, .from = from, .to = target->system};
+  autobee__event(db, &event, NULL);
+  return 0;
+}
+
+/* ---- candidates ---- */
+
+/* The creator while nothing is known; then the indexers. */
+static int
+is_trusted (autobee_t *db, const ab_key_t *writer, bool *trusted) {
+  record_writer_t record;
+  if (db->options.trust != NULL) {
+    *trusted = db->options.trust(db, writer, db->options.trust_data);
+    return 0;
+  }
+  *trusted = ab_key_equal(writer, &db->key);
+  if (db->system.head.length == 0) return 0;
+  int err = autobee__system_record(&db->system, writer, &record);
+  *trusted = err == 0 && !record.is_removed && record.max_weight >= 2;
+  return err == AB_ENOTFOUND ? 0 : err;
+}
+
+static void
+drop_candidate (forward_t *forward, size_t at) {
+  forward->candidates[at] = forward->candidates[--forward->count];
+}
+
+int
+autobee__forward_hint (autobee_t *db, const ab_key_t *writer, uint64_t length) {
+  forward_t *forward = &db->forward;
+  bool trusted;
+  if (db->options.conformance || db->options.no_fast_forward || length == 0) return 0;
+  if (ab_key_equal(writer, &db->local->key) || autobee__now(db) < forward->pause_until_ms) return 0;
+  int err = is_trusted(db, writer, &trusted);
+  if (err == AB_EREMOTE) return 0;
+  if (err < 0 || !trusted) return err;
+  size_t at = 0;
+  while (at < forward->count && !ab_key_equal(&forward->candidates[at].head.key, writer)) at++;
+  if (at == ENGINE_CANDIDATES_MAX) return 0;
+  candidate_t *candidate = &forward->candidates[at];
+  if (at == forward->count) forward->count++;
+  else if (candidate->head.length >= length) return 0;
+  *candidate = (candidate_t){{*writer, length}, autobee__now(db)};
+  return 0;
+}
+
+/* Has the writer signed so much more than is on record that fetching and applying it would be the long way?
+ */
+static int
+is_far (autobee_t *db, const ab_head_t *head, bool *far) {
+  record_writer_t record;
+  int err = autobee__system_record(&db->system, &head->key, &record);
+  if (err < 0 && err != AB_ENOTFOUND) return err;
+  *far = head->length >= (err == 0 ? record.length : 0) + GAP_MIN && autobee__replicate_is_connected(db);
+  return 0;
+}
+
+/* Look at a candidate. `stamp` has flushes if it is worth a move; `keep` if its block may still come; `far`
+ * if it is worth waiting for. */
+static int
+look_at (autobee_t *db, candidate_t *candidate, stamp_t *stamp, bool *keep, bool *far) {
+  hypercore_t *core;
+  stamp->flushes = 0;
+  *keep = *far = false;
+  int err = autobee__writer_core(db, &candidate->head.key, &core);
+  if (err < 0) return err;
+  uint64_t length = hypercore_length(core);
+  if (candidate->head.length > length) {
+    if (autobee__now(db) < candidate->since_ms + PATIENCE_MS) {
+      *keep = true;
+      goto done;
+    }
+    candidate->head.length = length; /* the rest was only said */
+  }
+  err = find_stamp(db, core, candidate->head.length, stamp);
+  if (err == 0 && stamp->flushes < db->system.flushes + GAP_MIN) stamp->flushes = 0;
+  if (err == AB_EREMOTE) {
+    *keep = true;
+    err = is_far(db, &candidate->head, far);
+  }
+  if (err != AB_ENOMEM && err != AB_EIO) err = 0; /* what does not decode is no candidate */
+
+done:
+  hypercore_close(core);
+  return err;
+}
+
+static int
+choose (autobee_t *db, bool *is_waiting) {
+  forward_t *forward = &db->forward;
+  *is_waiting = false;
+  for (size_t i = 0; i < forward->count;) {
+    stamp_t stamp;
+    bool keep, far;
+    int err = look_at(db, &forward->candidates[i], &stamp, &keep, &far);
+    if (err < 0) return err;
+    if (stamp.flushes > forward->target.flushes) forward->target = stamp;
+    *is_waiting = *is_waiting || far;
+    if (keep) i++;
+    else drop_candidate(forward, i);
+  }
+  return 0;
+}
+
+/* ---- holding up ---- */
+
+static int
+hold (autobee_t *db) {
+  forward_t *forward = &db->forward;
+  uint64_t now = autobee__now(db);
+  if (!forward->is_holding) forward->began_ms = now;
+  if (!forward->is_holding || forward->has_news) forward->until_ms = now + PATIENCE_MS;
+  if (forward->until_ms > forward->began_ms + HOLD_MAX_MS)
+    forward->until_ms = forward->began_ms + HOLD_MAX_MS;
+  forward->has_news = false;
+  if (now >= forward->until_ms) return AB_ETIMEDOUT;
+  if (forward->until_ms < db->retry_at_ms) db->retry_at_ms = forward->until_ms;
+  if (forward->is_holding) return 0;
+  forward->is_holding = true;
+  autobee__replicate_hold(db, true);
+  return 0;
+}
+
+static void
+let_go (autobee_t *db) {
+  forward_t *forward = &db->forward;
+  memset(&forward->target, 0, sizeof(forward->target));
+  if (!forward->is_holding) return;
+  forward->is_holding = false;
+  autobee__replicate_hold(db, false);
+  for (size_t i = 0; i < db->attached.count; i++) autobee__writer_pend(db->attached.writers[i]);
+}
+
+/* It did not work out in time: on with the long way. */
+static void
+give_up (autobee_t *db) {
+  db->forward.count = 0;
+  db->forward.pause_until_ms = autobee__now(db) + PAUSE_MS;
+  let_go(db);
+}
+
+bool
+autobee__forward_holds (const autobee_t *db) {
+  return db->forward.is_holding;
+}
+
+/* ---- between iterations ---- */
+
+static int
+forced (autobee_t *db) {
+  stamp_t target = db->forward.target;
+  memset(&db->forward.target, 0, sizeof(db->forward.target));
+  db->forward.is_forced = false;
+  int err = try_to_move(db, &target);
+  return err == AB_ENOMEM || err == AB_EIO ? err : 0; /* given up, silently */
+}
+
+int
+autobee__forward (autobee_t *db) {
+  forward_t *forward = &db->forward;
+  if (forward->is_forced) return forced(db);
+  if (forward->count == 0 && forward->target.flushes == 0) {
+    let_go(db);
+    return 0;
+  }
+  bool is_waiting;
+  int err = choose(db, &is_waiting);
+  if (err < 0) return err;
+  if (!is_waiting && forward->target.flushes > 0) {
+    err = try_to_move(db, &forward->target);
+    if (err == 0) {
+      forward->count = 0;
+      if (!forward->is_holding) autobee__replicate_hold(db, true); /* what is below is not wanted any more */
+      forward->is_holding = true;
+      let_go(db);
+      autobee__replicate_lookup(db); /* what lies above, and who else is ahead */
+      return 0;
+    }
+    if (err == AB_ENOMEM || err == AB_EIO) return err;
+    is_waiting = err == AB_EREMOTE && autobee__replicate_is_connected(db);
+    if (!is_waiting) memset(&forward->target, 0, sizeof(forward->target));
+  }
+  if (!is_waiting) {
+    let_go(db);
+    return 0;
+  }
+  err = hold(db);
+  if (err != AB_ETIMEDOUT) return err;
+  give_up(db);
+  return 0;
+}
