@@ -194,6 +194,7 @@ autobee_options_default (void) {
 static int
 note_update (void *data, const ab_key_t *key, uint64_t length) {
   autobee_t *db = data;
+  if (length == 0 && !db->options.conformance) return 0; /* opened once, and nothing came */
   return autobee__hint(db, key, length);
 }
 

@@ -173,7 +173,9 @@ step (autobee_t *db, bool *progress) {
 
     writer_t *best = NULL;
     if ((err = better(db, db->local, &best)) < 0) return err;
-    for (size_t i = 0; i < db->attached.count; i++) {
+    /* who writes here does not wait for what others wrote; that sorts before it afterwards */
+    bool is_local_first = best != NULL && !db->options.conformance && !batch_first(best->peeked)->optimistic;
+    for (size_t i = 0; i < db->attached.count && !is_local_first; i++) {
       if ((err = better(db, db->attached.writers[i], &best)) < 0) return err;
     }
     if (best == NULL) {

@@ -29,11 +29,12 @@
 #define ENGINE_TESTIMONY_MAX 256     /* attestations about the local writer */
 #define ENGINE_ATTESTATIONS_MAX 1024 /* that this peer owes others */
 #define ENGINE_ACKED_MAX 1024
-#define ENGINE_CANDIDATES_MAX 16   /* announced heads that a fast-forward looks into */
-#define ENGINE_RISES_MAX 32        /* N4 */
-#define ENGINE_HEADS_HIGH 16       /* T8 */
-#define ENGINE_ITERATION_MAX 1024  /* batches, then what is done is stored */
-#define ENGINE_ITERATION_LOCAL 128 /* the same when local nodes wait to be written */
+#define ENGINE_CANDIDATES_MAX 16  /* announced heads that a fast-forward looks into */
+#define ENGINE_RISES_MAX 32       /* N4 */
+#define ENGINE_HEADS_HIGH 16      /* T8 */
+#define ENGINE_ITERATION_MAX 1024 /* batches, then what is done is stored */
+#define ENGINE_ITERATION_LOCAL 32 /* the same when local nodes wait to be written */
+#define ENGINE_MERGE_MAX 64       /* batches that a run takes in beside the one it began with */
 
 typedef struct writer_s writer_t;
 struct writer_s {
@@ -99,6 +100,7 @@ typedef struct {
   bool keep_blocks; /* drop nothing before it is complete */
   bool may_merge;   /* what was undone granted and removed nobody */
   batch_t *next;    /* of the same writer, held until its place comes */
+  size_t merged_count;
 
   ab_head_t head; /* before an optimistic attempt */
   uint64_t system_length;

@@ -513,6 +513,7 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
   run->is_placed = false;
   run->has_undone = false;
   run->may_merge = !db->options.conformance;
+  run->merged_count = 0;
   run->keep_blocks = optimistic || db->has_foreign_heads;
   run->writer = writer;
   run->batch = batch;
@@ -578,6 +579,7 @@ static int
 merge_next (autobee_t *db) {
   run_t *run = &db->run;
   if (!run->has_undone || !run->may_merge || run->writer == NULL || !run->writer->is_added) return 0;
+  if (run->merged_count == ENGINE_MERGE_MAX) return 0;
   if (run->writer->peeked != NULL || run->given_count > 0) return 0; /* its last one comes first */
   const run_item_t *item = &run->items[run->count - 1];
 
@@ -597,6 +599,7 @@ merge_next (autobee_t *db) {
   if ((err = push_item(run, run->next, NULL)) < 0) return err;
   autobee__batch_release(run->next);
   run->next = NULL;
+  run->merged_count++;
   return 0;
 }
 

@@ -489,7 +489,6 @@ autobee__writers_refresh (autobee_t *db) {
     autobee__writer_unpend(writer);
     autobee__writer_unwait(writer);
     uint64_t length;
-    bool was_added = writer->is_added;
     err = autobee__writer_refresh(writer, &length);
     if (err == AB_EREMOTE) {
       writer->is_parked = true; /* its record is missing */
@@ -516,7 +515,7 @@ autobee__writers_refresh (autobee_t *db) {
   return 0;
 }
 
-#define FOLLOWED "autobee/followed" /* ours: keys of writers, one after the other */
+#define FOLLOWED "autobee/followed" /* ours: a zero, then keys of writers */
 
 static bool
 is_noted (const autobee_t *db, const writer_t *writer) {
@@ -526,6 +525,7 @@ is_noted (const autobee_t *db, const writer_t *writer) {
 int
 autobee__writers_store (autobee_t *db) {
   ab_buf_t keys = {0};
+  ab_write_uint(&keys, 0); /* nothing at all would not be stored */
   for (size_t i = 0; i < db->attached.count && keys.len < ENGINE_FOLLOWED_MAX * sizeof(ab_key_t); i++) {
     if (is_noted(db, db->attached.writers[i])) ab_write_key(&keys, &db->attached.writers[i]->key);
   }
@@ -544,6 +544,7 @@ autobee__writers_load (autobee_t *db) {
   ab_buf_append(&keys, stored);
   err = keys.err;
   ab_reader_t in = ab_reader(ab_buf_slice(&keys));
+  (void) ab_read_uint(&in);
   while (err == 0 && (size_t) (in.end - in.at) >= sizeof(ab_key_t)) {
     ab_key_t key;
     ab_read_key(&in, &key);
