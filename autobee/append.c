@@ -52,6 +52,7 @@ capture (autobee_t *db, batch_t *batch) {
 
 int
 autobee__queue_capture (autobee_t *db) {
+  if (db->reindex.is_active) return 0; /* the working state is not what they are written on */
   for (batch_t *batch = db->queue; batch != NULL; batch = batch->next) {
     if (batch->is_captured) continue;
     int err = capture(db, batch);
@@ -231,7 +232,7 @@ acknowledge (autobee_t *db, const ab_head_t *link, bool set) {
 int
 autobee__queue_acknowledge (autobee_t *db, bool *queued) {
   *queued = false;
-  if (!db->owes_ack || !db->is_writable || db->queue != NULL) return 0;
+  if (!db->owes_ack || !db->is_writable || db->queue != NULL || db->reindex.is_active) return 0;
   db->owes_ack = false;
   bool is_new = false;
   const system_t *system = &db->system;
@@ -255,7 +256,7 @@ autobee__queue_acknowledge (autobee_t *db, bool *queued) {
 
 int
 autobee__queue_shorten_heads (autobee_t *db) {
-  if (db->options.conformance || db->no_shortening) return 0;
+  if (db->options.conformance || db->no_shortening || db->reindex.is_active) return 0;
   if (db->system.head_count < ENGINE_HEADS_HIGH || !db->is_writable || db->queue != NULL || !db->value_seen) {
     db->shorten_heads_at_ms = UINT64_MAX;
     return 0;

@@ -7,6 +7,7 @@
 #include "autobee/drain.h"
 #include "autobee/engine.h"
 #include "autobee/fill.h"
+#include "autobee/reindex.h"
 #include "autobee/replicate.h"
 #include "autobee/run.h"
 #include "autobee/testimony.h"
@@ -334,6 +335,7 @@ free_database (autobee_t *db) {
   free(db->run.items);
   free(db->hints);
   free(db->acked);
+  free(db->reindex.goal);
   free(db->attestations);
   while (db->events != NULL) {
     queued_event_t *queued = db->events;
@@ -378,6 +380,7 @@ autobee_open (ab_store_t *store, const ab_key_t *key, const autobee_options_t *o
   if ((err = open_writers(db)) < 0) goto unreadable;
   if ((err = hints_of_group(db)) < 0) goto fail;
   if ((err = autobee__fill_resume(db)) < 0) goto fail;
+  if ((err = autobee__reindex_resume(db)) < 0) goto fail;
 
   /* borrowed from the caller until now */
   db->options.namespace_key = db->options.encryption_key = NULL;
@@ -464,6 +467,8 @@ autobee_info (autobee_t *db, autobee_info_t *out) {
   out->is_encrypted = db->is_encrypted;
   out->is_interrupted = db->halted == AB_EINTERRUPTED;
   out->is_halted = db->halted < 0;
+  out->is_reindexing = db->reindex.is_asked || db->reindex.is_active;
+  out->reindexed = db->reindex.is_active ? db->system.flushes : 0;
   out->undos = db->undos;
   out->applies = db->applies;
   out->drains = db->drains;

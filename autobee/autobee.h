@@ -171,6 +171,17 @@ AB_API int
 autobee_update (autobee_t *db);
 
 /**
+ * Make the view anew, from the first operation on, with the apply function that the database was opened with:
+ * for one that has changed. Runs with the next updates; until it is whole the view shown is the old one, and
+ * appends wait. If the process ends before that, the next open begins again. autobee_info tells how far it
+ * is. Needs all logs: after a fast-forward, a connection to fetch them.
+ *
+ * Returns 0, AB_EREADONLY, AB_ECLOSED, AB_EBUSY (from apply) or AB_ENOMEM.
+ */
+AB_API int
+autobee_reindex (autobee_t *db);
+
+/**
  * Take part in replication: announce this database's writers on every connection of its store, now and later,
  * fetch their logs, and serve them. Ends with the close. Connections are ab_stream_t: hypercore/net/net.h.
  * Returns 0, AB_ECLOSED, AB_EBUSY or AB_ENOMEM.
@@ -238,7 +249,8 @@ typedef struct {
   uint64_t flushes;      /* batches applied */
   uint64_t timestamp_ms; /* the largest one applied */
   size_t heads;          /* nodes that nothing applied links to */
-  bool is_writable, is_indexer, is_encrypted, is_interrupted, is_halted;
+  bool is_writable, is_indexer, is_encrypted, is_interrupted, is_halted, is_reindexing;
+  uint64_t reindexed; /* batches that the new view has so far */
   uint64_t undos, applies, drains, appends, rejected, fast_forwards; /* counted since the open */
   uint64_t arrivals; /* likewise, of blocks from peers: a read that ended with AB_EREMOTE may be tried again
                       * when it has changed */

@@ -5,6 +5,7 @@
 #include "autobee/append.h"
 #include "autobee/cores.h"
 #include "autobee/forward.h"
+#include "autobee/reindex.h"
 #include "autobee/replicate.h"
 #include "autobee/run.h"
 #include "autobee/testimony.h"
@@ -258,7 +259,8 @@ begin_iteration (autobee_t *db) {
   int err;
   db->is_bumped = false;
   db->retry_at_ms = UINT64_MAX;
-  if ((err = autobee__forward(db)) < 0) return err;
+  if ((err = autobee__reindex_begin(db)) < 0) return err;
+  if (!db->reindex.is_active && (err = autobee__forward(db)) < 0) return err;
   db->iteration_head = db->system.head;
   db->iteration_attestations = db->attestation_count;
   db->iteration_batches = 0;
@@ -279,10 +281,12 @@ end_iteration (autobee_t *db) {
   int err = autobee__queue_flush(db);
   if (err < 0) return err;
   autobee__stamp_mark(db); /* a reset leads here from now on */
+  bool whole;
+  if ((err = autobee__reindex_check(db, &whole)) < 0) return err;
   db->iteration_head = db->system.head;
   db->iteration_attestations = db->attestation_count;
-  autobee__drain_staged(db);
-  if (!db->options.conformance && db->system.head.length > 0) {
+  if (whole) autobee__drain_staged(db);
+  if (whole && !db->options.conformance && db->system.head.length > 0) {
     if ((err = autobee__store_head(db, &db->system.head)) < 0) return err;
   }
   if ((err = autobee__testimony_store(db)) < 0) return err;
@@ -293,7 +297,8 @@ end_iteration (autobee_t *db) {
 
 static int
 end_drain (autobee_t *db) {
-  return db->system.head.length > 0 ? autobee__store_head(db, &db->system.head) : 0;
+  bool is_stored = db->system.head.length > 0 && !db->reindex.is_active;
+  return is_stored ? autobee__store_head(db, &db->system.head) : 0;
 }
 
 /* A run too long for memory: its blocks may be written, the stored head stays where it is. */

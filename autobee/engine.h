@@ -144,6 +144,15 @@ typedef struct {
   uint64_t arrivals; /* when it came to a missing block */
 } fill_t;
 
+/* See reindex.h. */
+typedef struct {
+  bool is_asked;
+  bool is_active;
+  ab_head_t *goal; /* heads of the state that is made anew */
+  size_t goal_count;
+  size_t attestation_count;
+} reindex_t;
+
 typedef enum { STAGE_IDLE = 0, STAGE_BEGIN, STAGE_INNER, STAGE_END } stage_t;
 
 typedef struct queued_event_s queued_event_t;
@@ -237,6 +246,7 @@ struct autobee_s {
   const batch_t *applying;
   forward_t forward;
   fill_t fill;
+  reindex_t reindex;
   ab_head_t iteration_head;
   size_t iteration_attestations;
   bool needs_reset; /* go back to where the iteration began before anything else */

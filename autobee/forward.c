@@ -121,7 +121,8 @@ int
 autobee__forward_hint (autobee_t *db, const ab_key_t *writer, uint64_t length) {
   forward_t *forward = &db->forward;
   bool trusted;
-  if (db->options.conformance || db->options.no_fast_forward || length == 0) return 0;
+  if (db->options.conformance || db->options.no_fast_forward || length == 0 || db->reindex.is_active)
+    return 0;
   if (ab_key_equal(writer, &db->local->key) || autobee__now(db) < forward->pause_until_ms) return 0;
   int err = is_trusted(db, writer, &trusted);
   if (err == AB_EREMOTE) return 0;

@@ -356,5 +356,6 @@ autobee__replicate_end (autobee_t *db) {
 bool
 autobee_is_idle (const autobee_t *db) {
   return db->stage == STAGE_IDLE && !db->is_bumped && !db->needs_reset && db->hint_count == 0 &&
-         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db) && !autobee__fill_is_due(db);
+         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db) && !autobee__fill_is_due(db) &&
+         !db->reindex.is_active;
 }

@@ -251,7 +251,7 @@ autobee__writers_destroy (autobee_t *db) {
 
 static void
 set_writable (autobee_t *db, bool is_writable) {
-  if (db->is_writable == is_writable) return;
+  if (db->is_writable == is_writable || db->reindex.is_active) return;
   db->is_writable = is_writable;
   autobee_event_t event = {
     .kind = is_writable ? AUTOBEE_EVENT_WRITABLE : AUTOBEE_EVENT_UNWRITABLE, .node = {.key = db->local->key}};

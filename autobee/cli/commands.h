@@ -20,6 +20,7 @@
   X(query) \
   X(log) \
   X(writers) \
+  X(reindex) \
   X(whoami) \
   X(sync) \
   X(serve) \

@@ -174,9 +174,8 @@ check_identity (database_t *database, const config_t *config) {
     database,
     AB_EVERSION,
     "the view in %s was made with another apply function: expected identity %.8s…, found %.8s… (%s" SCRIPT
-    " changed, or autobee did); put the old one back, join again in a new folder to use the new one, or read "
-    "with "
-    "--read-only",
+    " changed, or autobee did); put the old one back, make the view anew with \"autobee reindex\", or read "
+    "with --read-only",
     database->cli->dir,
     expected,
     found,
@@ -184,11 +183,12 @@ check_identity (database_t *database, const config_t *config) {
   );
 }
 
+/* `any`: whatever the view was made with. */
 static int
-open_script (database_t *database, const config_t *config) {
+open_script (database_t *database, const config_t *config, bool any) {
   if (!config->is_lua) {
     script_open_kv(&database->script);
-    return database->is_read_only ? 0 : check_identity(database, config);
+    return database->is_read_only || any ? 0 : check_identity(database, config);
   }
   out_t text = {0};
   int err = read_file(database, SCRIPT, SCRIPT_MAX, &text);
@@ -205,7 +205,7 @@ open_script (database_t *database, const config_t *config) {
       &database->script, database->cli, out_slice(&text), SCRIPT, database->message, sizeof(database->message)
     );
     if (err == AB_EINVAL) err = AB_EVERSION; /* it compiled once: it changed */
-    if (err == 0) err = check_identity(database, config);
+    if (err == 0 && !any) err = check_identity(database, config);
   }
   out_destroy(&text);
   if (err < 0 && database->is_read_only) { /* the view can be read all the same */
@@ -326,24 +326,48 @@ release (database_t *database) {
   database->store = NULL;
 }
 
+static int
+open_with (database_t *database, bool encrypted) {
+  ab_key_t key;
+  int err = encrypted ? find_key(database, &key) : 0;
+  if (err == 0) err = open_database(database, NULL, encrypted ? &key : NULL);
+  memset(&key, 0, sizeof(key));
+  return err;
+}
+
 int
 database_open (database_t *database, const cli_t *cli) {
   config_t config = {0};
-  ab_key_t key;
   *database = (database_t){.cli = cli, .is_read_only = cli->read_only};
   int err = read_config(database, &config);
   if (err < 0) return err;
   database->is_encrypted = config.is_encrypted;
   if ((err = open_store(database, false)) < 0) return err;
-  if ((err = open_script(database, &config)) < 0) goto fail;
-  if (config.is_encrypted && (err = find_key(database, &key)) < 0) goto fail;
-  err = open_database(database, NULL, config.is_encrypted ? &key : NULL);
-  memset(&key, 0, sizeof(key));
-  if (err < 0) goto fail;
-  return 0;
+  if ((err = open_script(database, &config, false)) == 0) err = open_with(database, config.is_encrypted);
+  if (err < 0) release(database);
+  return err;
+}
 
-fail:
-  release(database);
+int
+database_reindex (database_t *database, const cli_t *cli, const char *script_path) {
+  config_t config = {0};
+  out_t script = {0};
+  *database = (database_t){.cli = cli};
+  if (cli->read_only) return database_fail(database, AB_EREADONLY, "cannot make a view anew read-only");
+  int err = read_config(database, &config);
+  if (err < 0) return err;
+  database->is_encrypted = config.is_encrypted;
+  if ((err = open_store(database, false)) < 0) return err;
+  if (script_path != NULL) err = read_new_script(database, script_path, &script);
+  else err = open_script(database, &config, true);
+  if (err == 0) err = open_with(database, config.is_encrypted);
+  if (err == 0 && ((err = autobee_reindex(database->db)) < 0 || (err = ab_store_commit(database->store)) < 0))
+    fail_with_store(database, err);
+  /* from here on every open goes on with it, so the view is never another script's than the folder says */
+  if (err == 0 && script_path != NULL) err = write_file(database, SCRIPT, out_slice(&script), 0644);
+  if (err == 0) err = write_config(database);
+  out_destroy(&script);
+  if (err < 0) release(database);
   return err;
 }
 

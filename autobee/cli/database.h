@@ -8,7 +8,7 @@
  *
  *   autobee.json   {"v":1,"policy":"kv"|"lua","applyId":HEX,"encrypted":BOOLEAN}
  *
- * Invariant  the script in the folder is the one that the view was made with
+ * Invariant  the script in the folder is the one that the view was made with, or is being made anew with
  */
 #ifndef CLI_DATABASE_H
 #define CLI_DATABASE_H
@@ -34,6 +34,11 @@ typedef struct {
  * its message: AB_ENOTSTORE, AB_EINUSE, AB_EVERSION (also: another script), AB_EKEY, … */
 int
 database_open (database_t *database, const cli_t *cli);
+
+/** Open it and have its view made anew, which goes on with ab_store_run: with the script in the folder as it
+ * is now, or with another one, which replaces it. As above; AB_EREJECTED: the script does not compile. */
+int
+database_reindex (database_t *database, const cli_t *cli, const char *script_path);
 
 typedef struct {
   const ab_key_t *join;    /* NULL: a new database */
