@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define CACHE_BYTES ((size_t) 16 << 20)
-#define STAGED_BYTES ((size_t) 16 << 20)
+#define STAGED_BYTES ((size_t) 2 << 20) /* more would hold a loop for longer than a frame */
 #define STALE_CHECK_MS 3600000u /* an hour */
 #define DIR_MODE 0700
 
