@@ -14,6 +14,7 @@ const verbose = flag === '-v'
 const script = path.join(__dirname, 'json-v1.lua')
 const javascript = path.join(__dirname, 'peers', 'autobee-peer.js')
 const patience = 60000
+const clockKey = Buffer.from('clock').toString('hex')
 
 // the generator of the benchmarks: the same seed plays the same course
 let state = Number(seedText) >>> 0
@@ -105,6 +106,17 @@ class Peer {
   }
 }
 
+// Of a state that was adopted, the original knows the order only as far back as it has the blocks.
+function knownOrder(order) {
+  const gap = order.lastIndexOf(null)
+  return order.slice(gap + 1).map((node) => node.join('.'))
+}
+
+function sameOrder(a, b) {
+  const length = Math.min(a.length, b.length)
+  return a.slice(a.length - length).join() === b.slice(b.length - length).join()
+}
+
 async function until(what, condition) {
   const end = Date.now() + patience
   for (;;) {
@@ -117,7 +129,7 @@ async function until(what, condition) {
 
 async function play(peers) {
   const [founder] = peers
-  const counts = { appends: 0, values: 0, meetings: 0, partings: 0, restarts: 0 }
+  const counts = { appends: 0, values: 0, bursts: 0, meetings: 0, partings: 0, restarts: 0 }
   const writers = new Set([founder])
 
   await founder.start(null)
@@ -143,6 +155,12 @@ async function play(peers) {
 
   const steps = {
     append: async () => append(pick([...writers])),
+    // so much that who was away for it may adopt the state instead of applying it
+    burst: async () => {
+      const peer = pick([...writers])
+      counts.bursts++
+      for (let i = 0; i < 40; i++) await append(peer)
+    },
     meet: async () => {
       const [a, b] = [pick(peers), pick(peers)]
       if (a === b) return
@@ -169,7 +187,7 @@ async function play(peers) {
     for (let i = 0; i < 8; i++) await steps[pick(chances)]()
     await grant(peer)
   }
-  for (let i = 0; i < 60; i++) await steps[pick(chances)]()
+  for (let i = 0; i < 60; i++) await steps[i % 20 === 10 ? 'burst' : pick(chances)]()
 
   // all meet, and end alike
   for (const peer of peers) await peer.ask({ cmd: 'disconnect' })
@@ -180,15 +198,24 @@ async function play(peers) {
       peers.map(async (peer) => {
         const order = await peer.ask({ cmd: 'order' })
         const dump = await peer.ask({ cmd: 'dump' })
-        return { peer: peer.name, nodes: order.order.length, order: order.hash, entries: dump.entries.length, view: dump.hash }
+        const clock = dump.entries.find(([key]) => key === clockKey)
+        return {
+          peer: peer.name,
+          values: clock ? 1 + Number(Buffer.from(clock[1], 'hex').toString()) : 0,
+          order: knownOrder(order.order),
+          entries: dump.entries.length,
+          view: dump.hash
+        }
       })
     )
-    const counted = last.every((end) => end.nodes >= counts.values)
-    return counted && last.every((end) => end.order === last[0].order && end.view === last[0].view)
+    const counted = last.every((end) => end.values === counts.values)
+    return counted && last.every((end) => sameOrder(end.order, last[0].order) && end.view === last[0].view)
   }).catch((error) => {
-    throw Object.assign(error, { ends: last })
+    throw Object.assign(error, { ends: last && last.map((end) => ({ ...end, order: end.order.length })) })
   })
-  return { ...counts, nodes: last[0].nodes, entries: last[0].entries, order: last[0].order, view: last[0].view }
+  const infos = await Promise.all(peers.map((peer) => peer.ask({ cmd: 'info' })))
+  const fastForwards = infos.map((info) => info.stats.fastForwards)
+  return { ...counts, fastForwards, nodes: last.map((end) => end.order.length), entries: last[0].entries, view: last[0].view }
 }
 
 async function main() {
