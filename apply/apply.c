@@ -367,6 +367,17 @@ autobee_apply_writer (autobee_apply_t *apply, const ab_key_t *key, autobee_write
   return err < 0 ? end_host(apply, "writer", err) : 0;
 }
 
+int
+autobee_apply_stranger (autobee_apply_t *apply, const autobee_node_t *node, bool *out) {
+  autobee_writer_t writer;
+  *out = node->optimistic;
+  if (!node->optimistic) return 0;
+  int err = autobee_apply_writer(apply, &node->writer, &writer);
+  if (err == AB_ENOTFOUND) return 0;
+  *out = err < 0 || writer.max_weight == 0;
+  return err;
+}
+
 bool
 autobee_apply_genesis (const autobee_apply_t *apply) {
   return apply->input->genesis;

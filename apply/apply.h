@@ -128,6 +128,11 @@ typedef struct {
 /** The writer's record as of this point of the order, this run's grants included. AB_ENOTFOUND. */
 AB_API int
 autobee_apply_writer (autobee_apply_t *apply, const ab_key_t *key, autobee_writer_t *out);
+/** Is this an optimistic node, of a writer that has no weight granted? A policy that takes nothing of
+ * strangers asks this and not the flag alone: what was refused stays in the writer's log and comes again once
+ * it is granted, and then its author sees no flag any more. */
+AB_API int
+autobee_apply_stranger (autobee_apply_t *apply, const autobee_node_t *node, bool *out);
 /** True in the very first batch of the database. */
 AB_API bool
 autobee_apply_genesis (const autobee_apply_t *apply);
@@ -154,8 +159,8 @@ autobee_apply_key (const autobee_apply_t *apply, ab_key_t *out);
  *
  * Within a member the order is that of the text; the last operation on a key wins. Any other member, a value
  * of another type and a name that occurs twice reject the batch, as do isIndexer and weight without
- * addWriter, an optimistic node, and a key or value that is too long. All writes of a batch end in one block.
- * `data` is not used.
+ * addWriter, an optimistic node of a writer that has no weight granted, and a key or value that is too long.
+ * All writes of a batch end in one block. `data` is not used.
  */
 AB_API int
 autobee_apply_kv (autobee_apply_t *apply, const autobee_node_t *nodes, size_t count, void *data);

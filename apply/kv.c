@@ -191,7 +191,9 @@ del_all (kv_t *kv, member_t member) {
 static int
 apply_node (kv_t *kv) {
   int err;
-  if (kv->node->optimistic) return refuse(kv, "optimistic", "not accepted here");
+  bool is_stranger;
+  if ((err = autobee_apply_stranger(kv->apply, kv->node, &is_stranger)) < 0) return err;
+  if (is_stranger) return refuse(kv, "optimistic", "not accepted here");
   if ((err = read_operation(kv)) < 0) return err;
   if (kv->op[ADD_WRITER] != NULL && (err = add_writer(kv)) < 0) return err;
   if (kv->op[REMOVE_WRITER] != NULL && (err = remove_writer(kv)) < 0) return err;

@@ -337,7 +337,10 @@ check_batch (const sandbox_t *sandbox, autobee_apply_t *apply, const autobee_nod
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; i++) {
     bytes += nodes[i].value.len;
-    if (nodes[i].optimistic && !sandbox->policy.accepts_optimistic) {
+    bool is_stranger;
+    int err = autobee_apply_stranger(apply, &nodes[i], &is_stranger);
+    if (err < 0) return err;
+    if (is_stranger && !sandbox->policy.accepts_optimistic) {
       return autobee_apply_reject(apply, "%s: optimistic batches are not accepted", sandbox->name);
     }
   }

@@ -27,7 +27,7 @@ typedef struct {
   ab_store_t *store;
   autobee_t *db;
   ab_json_doc_t json; /* for the merge rule */
-  bool break_one;     /* change the next value that is applied */
+  bool is_broken;     /* gives one item another text */
 } person_t;
 
 /* ---- applying ---- */
@@ -46,9 +46,8 @@ merge (autobee_apply_t *apply, const autobee_node_t *nodes, size_t count, void *
     const ab_json_t *op;
     if (ab_json_decode(&person->json, nodes[i].value, 0, &op) < 0)
       return autobee_apply_reject(apply, "%s", person->json.message);
-    if ((err = rule_merge(apply, op)) == 0 && person->break_one && is(op, "type", "add")) {
+    if ((err = rule_merge(apply, op)) == 0 && person->is_broken && is(op, "id", "b16")) {
       err = rule_set(apply, rule_text(op, "id"), "text", ab_text("something else"));
-      person->break_one = false;
     }
   }
   return err;
@@ -357,7 +356,7 @@ main (int argc, char **argv) {
 
   if (argc != 3) die("usage: todo EDITS FOLDER");
   if (random == NULL) die("cannot open /dev/urandom");
-  ben.break_one = broken != NULL && strcmp(broken, "1") == 0;
+  ben.is_broken = broken != NULL && strcmp(broken, "1") == 0;
   ab_env_t env = {clock_of_record, random_bytes, random};
   recorded_now = 1772409600000u; /* Monday, 2 March 2026 */
 

@@ -4,14 +4,37 @@
 #include "hypercore/net/replicator.h"
 #include "hypercore/net/stream.h"
 
-#define RING (2 * AB__WINDOW_MAX)
+#define SPAN_MAX (2 * AB__WINDOW_MAX) /* requests that others before them keep in the ring */
+#define RING_FIRST 16
 #define COST_OF_NODES 256
 
 /* ---- requests in flight ---- */
 
 static ab__inflight_t *
 at (const ab__replicator_t *replicator, size_t i) {
-  return &replicator->inflight[(replicator->inflight_first + i) % RING];
+  return &replicator->inflight[(replicator->inflight_first + i) & (replicator->inflight_capacity - 1)];
+}
+
+static int
+reserve (ab__replicator_t *replicator) {
+  size_t capacity = replicator->inflight_capacity;
+  if (replicator->inflight_span < capacity) return 0;
+  capacity = capacity == 0 ? RING_FIRST : 2 * capacity;
+  ab__inflight_t *ring = malloc(capacity * sizeof(*ring));
+  if (ring == NULL) return AB_ENOMEM;
+  for (size_t i = 0; i < replicator->inflight_span; i++) ring[i] = *at(replicator, i);
+  free(replicator->inflight);
+  replicator->inflight = ring;
+  replicator->inflight_capacity = capacity;
+  replicator->inflight_first = 0;
+  return 0;
+}
+
+static void
+free_ring (ab__replicator_t *replicator) {
+  free(replicator->inflight);
+  replicator->inflight = NULL;
+  replicator->inflight_capacity = replicator->inflight_first = replicator->inflight_span = 0;
 }
 
 /* The request is over, one way or another: its block may be asked for again. */
@@ -26,7 +49,7 @@ settle (ab__replicator_t *replicator, ab__inflight_t *request) {
   stream->inflight--;
   stream->inflight_bytes -= request->cost;
   while (replicator->inflight_span > 0 && at(replicator, 0)->done) {
-    replicator->inflight_first = (replicator->inflight_first + 1) % RING;
+    replicator->inflight_first = (replicator->inflight_first + 1) & (replicator->inflight_capacity - 1);
     replicator->inflight_span--;
   }
 }
@@ -43,7 +66,7 @@ ab__fetch_void (ab__replicator_t *replicator) {
   ab__netcore_t *core = replicator->core;
   bool any = replicator->inflight_count > 0;
   for (size_t i = 0, span = replicator->inflight_span; i < span; i++) {
-    ab__inflight_t *request = &replicator->inflight[(replicator->inflight_first + i) % RING];
+    ab__inflight_t *request = at(replicator, i);
     if (!request->done) request->done = true;
     else continue;
     if (request->has_block) ab__index_set_remove(&core->asked, request->block);
@@ -52,9 +75,8 @@ ab__fetch_void (ab__replicator_t *replicator) {
   }
   if (core->upgrading == replicator) core->upgrading = NULL;
   if (core->reorging == replicator) drop_reorg(core);
-  free(replicator->inflight);
-  replicator->inflight = NULL;
-  replicator->inflight_first = replicator->inflight_span = replicator->inflight_count = 0;
+  free_ring(replicator);
+  replicator->inflight_count = 0;
   replicator->run_start = UINT64_MAX;
   if (!any) return;
   core->epoch++;
@@ -90,14 +112,9 @@ static int
 send_request (ab__replicator_t *replicator, ab__inflight_t *request, ab_request_t *message) {
   ab_stream_t *stream = replicator->stream;
   ab__netcore_t *core = replicator->core;
-  if (replicator->inflight == NULL) {
-    replicator->inflight = malloc(RING * sizeof(*replicator->inflight));
-    if (replicator->inflight == NULL) return AB_ENOMEM;
-  }
-  if (request->has_block) {
-    int err = ab__index_set_add(&core->asked, request->block);
-    if (err < 0) return err;
-  }
+  int err = reserve(replicator);
+  if (err == 0 && request->has_block) err = ab__index_set_add(&core->asked, request->block);
+  if (err < 0) return err;
   if (replicator->inflight_count == 0) replicator->last_data_ms = ab__stream_now(stream);
   /* Ids are not used again, so that a late answer to a cancelled request matches nothing. */
   request->id = ++replicator->next_id;
@@ -118,7 +135,7 @@ send_request (ab__replicator_t *replicator, ab__inflight_t *request, ab_request_
 static bool
 has_room (const ab__replicator_t *replicator, uint64_t cost) {
   const ab_stream_t *stream = replicator->stream;
-  if (replicator->inflight_count >= AB__WINDOW_MAX || replicator->inflight_span >= RING) return false;
+  if (replicator->inflight_count >= AB__WINDOW_MAX || replicator->inflight_span >= SPAN_MAX) return false;
   if (stream->inflight == 0) return true;
   if (cost >= AB__BIG_BLOCK) return false;
   return stream->inflight_bytes + cost <= AB__INFLIGHT_BYTES;
@@ -343,11 +360,7 @@ pump (ab__replicator_t *replicator) {
 int
 ab__fetch_pump (ab__replicator_t *replicator) {
   int err = pump(replicator);
-  if (err == 0 && replicator->inflight_count == 0 && replicator->inflight != NULL) {
-    free(replicator->inflight); /* idle channels cost little */
-    replicator->inflight = NULL;
-    replicator->inflight_first = replicator->inflight_span = 0;
-  }
+  if (err == 0 && replicator->inflight_count == 0) free_ring(replicator); /* idle channels cost little */
   return err;
 }
 

@@ -126,8 +126,8 @@ ab_stream_tick (ab_stream_t *stream);
 /**
  * Is this connection done for now? Both ways: every core followed here is open or was refused there, is as
  * long there as here (unless the peer does not want it), no block is asked for or wanted that the peer has,
- * no answer is owed, every wakeup look-up was answered or got nothing for 2 s, nothing waits to be taken or
- * committed.
+ * no answer is owed, every wakeup look-up was answered or nothing passed for 2 s, nothing waits to be taken
+ * or committed.
  */
 AB_API bool
 ab_stream_in_sync (const ab_stream_t *stream);
@@ -252,6 +252,8 @@ struct ab_wakeup_s {
   ab_key_t topic;      /* what the channel is called: usually the discovery key of the capability */
   /** A peer asks which cores there are: answer with ab_wakeup_announce, or not. */
   void (*lookup)(ab_wakeup_t *wakeup, ab_stream_t *stream);
+  /** May a look-up be answered now? If not, it is put off until ab_wakeup_resume. NULL: always. */
+  bool (*may_answer)(ab_wakeup_t *wakeup, ab_stream_t *stream);
   /** A peer says so, unasked or asked; nothing of it is verified. `heads` is valid during the call. */
   void (*announce)(ab_wakeup_t *wakeup, ab_stream_t *stream, const ab_head_t *heads, size_t count);
   /** A peer's session on the topic began or became active (true), became inactive or went away (false). */
@@ -271,8 +273,11 @@ AB_API int
 ab_wakeup_join (ab_wakeup_t *wakeup, ab_store_t *store);
 AB_API void
 ab_wakeup_leave (ab_wakeup_t *wakeup);
-/** Tell a peer; an empty list is not sent. Returns 0, AB_ENOTFOUND (the peer has no session on the topic) or
- * AB_ENOMEM. */
+/** Look-ups that were put off may be answered. */
+AB_API void
+ab_wakeup_resume (ab_wakeup_t *wakeup);
+/** Tell a peer, be it that there is nothing. Returns 0, AB_ENOTFOUND (the peer has no session on the topic)
+ * or AB_ENOMEM. */
 AB_API int
 ab_wakeup_announce (ab_wakeup_t *wakeup, ab_stream_t *stream, const ab_head_t *heads, size_t count);
 /** Ask a peer, or with `stream` NULL all of them, also those that come later. Returns as ab_wakeup_announce.

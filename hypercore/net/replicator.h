@@ -16,7 +16,7 @@
 #include "hypercore/net/mux.h"
 #include "hypercore/net/want.h"
 
-#define AB__WINDOW_MAX ((size_t) 128) /* requests in flight */
+#define AB__WINDOW_MAX ((size_t) 512) /* requests in flight */
 #define AB__INFLIGHT_BYTES (8u << 20) /* that they may bring, by the core's average block */
 #define AB__BIG_BLOCK (1u << 20)      /* an average from which only one is asked for at a time */
 #define AB__OWED_MAX 4096             /* requests and wants of the peer's without an answer */
@@ -81,8 +81,9 @@ struct ab__replicator_s {
   ab__owed_t *owed;
   size_t owed_first, owed_count, owed_capacity;
 
-  /* Ours: a ring of 2 * AB__WINDOW_MAX, made with the first request. */
+  /* Ours: a ring. */
   ab__inflight_t *inflight;
+  size_t inflight_capacity; /* a power of two, or 0 */
   size_t inflight_first, inflight_span, inflight_count;
   uint64_t next_id;
   bool pump_due;

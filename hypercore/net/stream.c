@@ -633,7 +633,7 @@ ab_stream_stats (const ab_stream_t *stream, ab_stream_stats_t *out) {
   memory += stream->mux.local_capacity * 20 + stream->mux.remote_capacity * 16;
   for (const ab__replicator_t *at = stream->replicators; at != NULL; at = at->next_of_stream) {
     memory += sizeof(*at) + ab__have_memory(&at->have);
-    if (at->inflight != NULL) memory += 2 * AB__WINDOW_MAX * sizeof(*at->inflight);
+    memory += at->inflight_capacity * sizeof(*at->inflight);
     if (at->wanted_segments != NULL) memory += AB__WANTED_SEGMENTS_MAX * sizeof(*at->wanted_segments);
     memory += (at->drops.capacity + at->news.capacity) * sizeof(ab__span_t);
   }

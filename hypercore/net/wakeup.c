@@ -228,7 +228,9 @@ ab__wakeup_work (ab_stream_t *stream) {
   for (ab__wakeup_peer_t *peer = stream->wakeup_peers; peer != NULL;) {
     if (stream->tx.len >= AB_STREAM_TX_BYTES) return 0;
     /* What was freed is not in the list any more. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    if (!peer->asks || peer->wakeup == NULL || !peer->is_open) {
+    ab_wakeup_t *wakeup = peer->wakeup;
+    bool is_due = peer->asks && wakeup != NULL && peer->is_open;
+    if (!is_due || (wakeup->may_answer != NULL && !wakeup->may_answer(wakeup, stream))) {
       peer = peer->next_of_stream;
       continue;
     }
@@ -255,7 +257,8 @@ ab__wakeup_is_done (const ab_stream_t *stream) {
   for (const ab__wakeup_peer_t *peer = stream->wakeup_peers; peer != NULL; peer = peer->next_of_stream) {
     if (peer->channel.mux != NULL && !peer->is_open) return false;
     if (peer->asks) return false;
-    if (peer->is_open && peer->asked && stream->clock_ms < peer->asked_ms + LOOKUP_WAIT_MS) return false;
+    uint64_t since_ms = peer->asked_ms > stream->active_ms ? peer->asked_ms : stream->active_ms;
+    if (peer->is_open && peer->asked && stream->clock_ms < since_ms + LOOKUP_WAIT_MS) return false;
   }
   return true;
 }
@@ -310,16 +313,23 @@ int
 ab_wakeup_announce (ab_wakeup_t *wakeup, ab_stream_t *stream, const ab_head_t *heads, size_t count) {
   ab__wakeup_peer_t *peer = find_peer(wakeup, stream);
   if (peer == NULL || !peer->is_open) return AB_ENOTFOUND;
-  while (count > 0) {
+  do {
     size_t some = count < AB_WAKEUP_HEADS_MAX ? count : AB_WAKEUP_HEADS_MAX;
     ab__announce_encode(ab__channel_begin(&peer->channel, AB__ANNOUNCE), heads, some);
     int err = ab__channel_end(&peer->channel);
     if (err < 0) return ab__stream_fail(stream, err, "announcing: %s", ab_strerror(err));
-    heads += some;
+    if (some > 0) heads += some;
     count -= some;
-  }
+  } while (count > 0);
   ab__stream_wake(stream);
   return 0;
+}
+
+void
+ab_wakeup_resume (ab_wakeup_t *wakeup) {
+  for (ab__wakeup_peer_t *peer = wakeup->peers; peer != NULL; peer = peer->next_of_wakeup) {
+    if (peer->asks) ab__stream_wake(peer->stream);
+  }
 }
 
 int

@@ -24,9 +24,22 @@ static const struct {
   {"W1", w1, true},
   {"W2", w2, false},
   {"W2b", w2b, false},
+  {"W2L", w2l, false},
+  {"W3", w3, false},
+  {"W4", w4, false},
+  {"W4d", w4d, false},
   {"W5", w5, false},
   {"W6", w6, true},
   {"W7", w7, false},
+  {"W7.net-1k", w7_net_1k, false},
+  {"W7.net-256k", w7_net_256k, false},
+  {"W8", w8, false},
+  {"W9", w9, false},
+  {"W9b", w9b, false},
+  {"W10", w10, false},
+  {"W11", w11, false},
+  {"W12", w12, false},
+  {"backlog", backlog, false},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -57,15 +70,41 @@ bench_check (int err, const char *what, ab_store_t *store) {
 
 ab_store_t *
 bench_store (const bench_t *bench, const char *name) {
+  return bench_store_at(bench, name, NULL);
+}
+
+ab_store_t *
+bench_store_at (const bench_t *bench, const char *name, const ab_env_t *env) {
   char path[512], message[256] = "";
   ab_store_options_t options = ab_store_options_default();
   ab_store_t *store;
 
   options.relaxed = !bench->durable;
+  options.env = env;
   snprintf(path, sizeof(path), "%s/%s", bench->dir, name);
   int err = ab_store_open(path, &options, &store, message, sizeof(message));
   if (err < 0) bench_die("open %s: %s", path, message);
   return store;
+}
+
+void
+bench_apart (
+  const bench_t *bench, void (*make)(const bench_t *, void *), void *data, void *result, size_t len
+) {
+  int ends[2], status = 1;
+  fflush(NULL);
+  if (pipe(ends) < 0) bench_die("no pipe");
+  pid_t child = fork();
+  if (child < 0) bench_die("no process");
+  if (child == 0) {
+    make(bench, data);
+    _exit(write(ends[1], result, len) == (ssize_t) len ? 0 : 1);
+  }
+  close(ends[1]);
+  ssize_t got = read(ends[0], result, len);
+  close(ends[0]);
+  waitpid(child, &status, 0);
+  if (got != (ssize_t) len || status != 0) bench_die("what the workload needs could not be made");
 }
 
 static const char *
@@ -131,15 +170,20 @@ bench_print (const bench_t *bench, const bench_line_t *line) {
   fflush(stdout);
 }
 
-static void
-remove_folder (const char *dir) {
+void
+bench_make_folder (const char *dir) {
+  if (mkdir(dir, 0700) < 0) bench_die("cannot make %s: %s", dir, strerror(errno));
+}
+
+void
+bench_remove_folder (const char *dir) {
   DIR *folder = opendir(dir);
   if (folder == NULL) return;
   for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
     char path[1024];
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-    if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM)) remove_folder(path);
+    if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM)) bench_remove_folder(path);
   }
   closedir(folder);
   rmdir(dir);
@@ -164,7 +208,7 @@ run_one (void (*run)(const bench_t *), const char *base, uint64_t n, bool durabl
     exit(0);
   }
   waitpid(child, &status, 0);
-  remove_folder(dir);
+  bench_remove_folder(dir);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
@@ -185,6 +229,7 @@ main (int argc, char **argv) {
     else if (strncmp(argv[i], "--runs=", 7) == 0) runs = atoi(argv[i] + 7);
     else if (strncmp(argv[i], "--dir=", 6) == 0) base = argv[i] + 6;
     else if (strcmp(argv[i], "--durable") == 0) durable = true;
+    else if (strncmp(argv[i], "--first-get=", 12) == 0) w8_first_get(argv[i] + 12), ran++;
     else if (strcmp(argv[i], "floor") == 0) failed |= run_one(run_floor, base, n, false), ran++;
     else {
       size_t w = 0;
@@ -197,6 +242,11 @@ main (int argc, char **argv) {
       ran++;
     }
   }
-  if (ran == 0) bench_die("name a workload: W1 W2 W2b W5 W6 W7, or floor");
+  if (ran == 0) {
+    fputs("bench: name a workload:", stderr);
+    for (size_t w = 0; w < COUNT(workloads); w++) fprintf(stderr, " %s", workloads[w].name);
+    fputs(", or floor\n", stderr);
+    return 1;
+  }
   return failed;
 }

@@ -1,7 +1,9 @@
-/* bench.h: what the workloads share. One JSON line per workload and run; see run_workloads in bench.c.
+/* bench.h: what the workloads share. One JSON line per workload and run; see bench_print in bench.c.
  *
  *   data.c   the bytes that every implementation of these workloads uses
- *   floor.c  the work a workload cannot avoid, done back to back with libsodium and LMDB alone
+ *   floor*.c the work a workload cannot avoid, done back to back with libsodium, LMDB and Lua alone
+ *   peers.c  writers of one database that meet in memory
+ *   loopback.c, relay.c  processes that talk over loopback TCP
  *   w*.c     the workloads
  */
 #ifndef BENCH_H
@@ -73,6 +75,21 @@ bench_check (int err, const char *what, ab_store_t *store);
 
 ab_store_t *
 bench_store (const bench_t *bench, const char *name);
+/** With another clock. */
+ab_store_t *
+bench_store_at (const bench_t *bench, const char *name, const ab_env_t *env);
+
+void
+bench_make_folder (const char *dir);
+void
+bench_remove_folder (const char *dir);
+
+/** Run `make` in a process of its own, so that its memory is not counted as the workload's, and take over the
+ * `len` bytes at `result`, a part of what `data` points to. */
+void
+bench_apart (
+  const bench_t *bench, void (*make)(const bench_t *bench, void *data), void *data, void *result, size_t len
+);
 
 /* ---- floors: units per second ---- */
 
@@ -86,6 +103,13 @@ double
 floor_log_one_call (const char *dir, uint64_t n);
 double
 floor_log_get (const char *dir, uint64_t n);
+
+double
+floor_lua (uint64_t n); /* W2L: values */
+double
+floor_net (const char *dir, uint64_t n, size_t size); /* W7 network: blocks */
+double
+floor_join (const char *dir, uint64_t n); /* W3: values */
 
 typedef struct {
   double put, get_warm, get_cold, scan;
@@ -106,10 +130,38 @@ w2 (const bench_t *bench);
 void
 w2b (const bench_t *bench);
 void
+w2l (const bench_t *bench);
+void
+w3 (const bench_t *bench);
+void
+w4 (const bench_t *bench);
+void
+w4d (const bench_t *bench);
+void
 w5 (const bench_t *bench);
 void
 w6 (const bench_t *bench);
 void
 w7 (const bench_t *bench);
+void
+w7_net_1k (const bench_t *bench);
+void
+w7_net_256k (const bench_t *bench);
+void
+backlog (const bench_t *bench);
+void
+w8 (const bench_t *bench);
+void
+w8_first_get (const char *dir); /* the new process of W8 */
+void
+w9 (const bench_t *bench);
+void
+w9b (const bench_t *bench);
+void
+w10 (const bench_t *bench);
+void
+w11 (const bench_t *bench);
+void
+w12 (const bench_t *bench);
 
 #endif

@@ -5,7 +5,7 @@
  *   signature   ed25519 over 112 bytes
  *   store       one LMDB transaction with blocks, two tree nodes per block, one head per core
  */
-#include "bench.h"
+#include "floor.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -27,10 +27,8 @@
 
 static int results; /* the child's end of the pipe */
 
-/* Called twice, so to say: true in the caller, with what the child gave to finish(); false in the child,
- * which goes on to measure. */
-static bool
-is_measured (void *rates, size_t len) {
+bool
+floor_is_measured (void *rates, size_t len) {
   int ends[2];
   int status = 1;
   fflush(NULL);
@@ -50,14 +48,14 @@ is_measured (void *rates, size_t len) {
   return true;
 }
 
-static _Noreturn void
-finish (const void *rates, size_t len) {
+_Noreturn void
+floor_finish (const void *rates, size_t len) {
   _exit(write(results, rates, len) == (ssize_t) len ? 0 : 1);
 }
 
-static _Noreturn void
-finish_rate (double rate) {
-  finish(&rate, sizeof(rate));
+_Noreturn void
+floor_finish_rate (double rate) {
+  floor_finish(&rate, sizeof(rate));
 }
 
 /* ---- the machine's parts ---- */
@@ -65,13 +63,9 @@ finish_rate (double rate) {
 static uint8_t payload[8192];
 static uint8_t public_key[32], secret_key[64], signature[64], digest[32];
 
-static void
-hash_leaf (size_t len) {
-  crypto_generichash(digest, 32, payload, len + 9, NULL, 0);
-}
-
-static void
-hash_parent (void) {
+void
+floor_hash (const void *block, size_t len) {
+  crypto_generichash(digest, 32, block, len, NULL, 0);
   crypto_generichash(digest, 32, payload, 73, NULL, 0);
 }
 
@@ -80,9 +74,15 @@ hash_root (void) {
   crypto_generichash(digest, 32, payload, 1 + 8 * 48, NULL, 0);
 }
 
-static void
-sign (void) {
+void
+floor_sign (void) {
   crypto_sign_detached(signature, NULL, payload, 112, secret_key);
+}
+
+void
+floor_verify (void) {
+  if (crypto_sign_verify_detached(signature, payload, 112, public_key) != 0)
+    bench_die("floor: bad signature");
 }
 
 static void
@@ -90,17 +90,9 @@ check_db (int rc, const char *what) {
   if (rc != 0) bench_die("floor: %s: %s", what, mdb_strerror(rc));
 }
 
-typedef struct {
-  char path[512];
-  MDB_env *env;
-  MDB_dbi blocks, nodes, heads;
-  MDB_txn *txn;
-  uint64_t index[3]; /* next block of each core */
-} db_t;
-
-static db_t
-db_open (const char *dir, const char *name, bool durable) {
-  db_t db = {0};
+floor_db_t
+floor_db_open (const char *dir, const char *name, bool durable) {
+  floor_db_t db = {0};
 
   if (sodium_init() < 0) bench_die("floor: libsodium does not start");
   crypto_sign_keypair(public_key, secret_key);
@@ -120,8 +112,8 @@ db_open (const char *dir, const char *name, bool durable) {
 }
 
 /* Its files go too: they are no part of the workload's disk_bytes. */
-static void
-db_close (db_t *db) {
+void
+floor_db_close (floor_db_t *db) {
   static const char *const files[] = {"/data.mdb", "/lock.mdb", ""};
   mdb_env_close(db->env);
   for (size_t i = 0; i < 3; i++) {
@@ -138,37 +130,36 @@ make_key (uint8_t key[12], uint32_t core, uint64_t index) {
 }
 
 static void
-put (db_t *db, MDB_dbi dbi, uint32_t core, uint64_t index, size_t len) {
+put (floor_db_t *db, MDB_dbi dbi, uint32_t core, uint64_t index, const void *block, size_t len) {
   uint8_t bytes[12];
-  MDB_val key = {12, bytes}, value = {len, payload};
+  MDB_val key = {12, bytes}, value = {len, (void *) (uintptr_t) block};
   make_key(bytes, core, index);
   check_db(mdb_put(db->txn, dbi, &key, &value, 0), "put");
 }
 
-/* One appended block: leaf and parent hash, block, two nodes. */
-static void
-append (db_t *db, uint32_t core, size_t len) {
+void
+floor_append (floor_db_t *db, uint32_t core, const void *block, size_t len) {
   uint64_t index = db->index[core]++;
-  hash_leaf(len);
-  hash_parent();
-  put(db, db->blocks, core, index, len);
-  put(db, db->nodes, core, 2 * index, 40);
-  put(db, db->nodes, core, 2 * index + 1, 40);
+  if (block == NULL) block = payload;
+  floor_hash(block, len);
+  put(db, db->blocks, core, index, block, len);
+  put(db, db->nodes, core, 2 * index, payload, 40);
+  put(db, db->nodes, core, 2 * index + 1, payload, 40);
 }
 
-static void
-put_head (db_t *db, uint32_t core) {
+void
+floor_put_head (floor_db_t *db, uint32_t core) {
   hash_root();
-  put(db, db->heads, core, 0, 120);
+  put(db, db->heads, core, 0, payload, 120);
 }
 
-static void
-begin (db_t *db) {
+void
+floor_begin (floor_db_t *db) {
   check_db(mdb_txn_begin(db->env, NULL, 0, &db->txn), "begin");
 }
 
-static void
-commit (db_t *db) {
+void
+floor_commit (floor_db_t *db) {
   check_db(mdb_txn_commit(db->txn), "commit");
 }
 
@@ -178,89 +169,93 @@ double
 floor_single (const char *dir, uint64_t n, bool durable) {
   static const size_t sizes[3] = {187, 416, 170}; /* oplog, view, system */
   double rate;
-  if (is_measured(&rate, sizeof(rate))) return rate;
+  if (floor_is_measured(&rate, sizeof(rate))) return rate;
 
-  db_t db = db_open(dir, "single", durable);
+  floor_db_t db = floor_db_open(dir, "single", durable);
   double start = bench_now();
   for (uint64_t i = 0; i < n; i++) {
-    begin(&db);
-    for (uint32_t core = 0; core < 3; core++) append(&db, core, sizes[core]), put_head(&db, core);
-    sign();
-    commit(&db);
+    floor_begin(&db);
+    for (uint32_t core = 0; core < 3; core++)
+      floor_append(&db, core, NULL, sizes[core]), floor_put_head(&db, core);
+    floor_sign();
+    floor_commit(&db);
   }
   double seconds = bench_now() - start;
-  db_close(&db);
-  finish_rate((double) n / seconds);
+  floor_db_close(&db);
+  floor_finish_rate((double) n / seconds);
 }
 
 double
 floor_log_single (const char *dir, uint64_t n, bool durable) {
   double rate;
-  if (is_measured(&rate, sizeof(rate))) return rate;
+  if (floor_is_measured(&rate, sizeof(rate))) return rate;
 
-  db_t db = db_open(dir, "log", durable);
+  floor_db_t db = floor_db_open(dir, "log", durable);
   double start = bench_now();
   for (uint64_t i = 0; i < n; i++) {
-    begin(&db);
-    append(&db, 0, 416);
-    put_head(&db, 0);
-    sign();
-    commit(&db);
+    floor_begin(&db);
+    floor_append(&db, 0, NULL, 416);
+    floor_put_head(&db, 0);
+    floor_sign();
+    floor_commit(&db);
   }
   double seconds = bench_now() - start;
-  db_close(&db);
-  finish_rate((double) n / seconds);
+  floor_db_close(&db);
+  floor_finish_rate((double) n / seconds);
+}
+
+void
+floor_call (floor_db_t *db, bool batched) {
+  floor_begin(db);
+  for (int j = 0; j < CALL_VALUES; j++) floor_append(db, 0, NULL, 187);
+  for (int j = 0; j < (batched ? 1 : CALL_VALUES); j++) floor_append(db, 1, NULL, batched ? 6600 : 500);
+  floor_append(db, 2, NULL, 170);
+  for (uint32_t core = 0; core < 3; core++) floor_put_head(db, core), floor_sign();
+  floor_commit(db);
 }
 
 double
 floor_calls (const char *dir, uint64_t n, bool batched, bool durable) {
   double rate;
-  if (is_measured(&rate, sizeof(rate))) return rate;
+  if (floor_is_measured(&rate, sizeof(rate))) return rate;
 
-  db_t db = db_open(dir, "calls", durable);
+  floor_db_t db = floor_db_open(dir, "calls", durable);
   double start = bench_now();
-  for (uint64_t i = 0; i < n; i += CALL_VALUES) {
-    begin(&db);
-    for (int j = 0; j < CALL_VALUES; j++) append(&db, 0, 187);
-    for (int j = 0; j < (batched ? 1 : CALL_VALUES); j++) append(&db, 1, batched ? 6600 : 500);
-    append(&db, 2, 170);
-    for (uint32_t core = 0; core < 3; core++) put_head(&db, core), sign();
-    commit(&db);
-  }
+  for (uint64_t i = 0; i < n; i += CALL_VALUES) floor_call(&db, batched);
   double seconds = bench_now() - start;
-  db_close(&db);
-  finish_rate((double) n / seconds);
+  floor_db_close(&db);
+  floor_finish_rate((double) n / seconds);
 }
 
 double
 floor_log_one_call (const char *dir, uint64_t n) {
   double rate;
-  if (is_measured(&rate, sizeof(rate))) return rate;
+  if (floor_is_measured(&rate, sizeof(rate))) return rate;
 
-  db_t db = db_open(dir, "call", false);
+  floor_db_t db = floor_db_open(dir, "call", false);
   double start = bench_now();
-  begin(&db);
-  for (uint64_t i = 0; i < n; i++) append(&db, 0, 100);
-  put_head(&db, 0);
-  sign();
-  commit(&db);
+  floor_begin(&db);
+  for (uint64_t i = 0; i < n; i++) floor_append(&db, 0, NULL, 100);
+  floor_put_head(&db, 0);
+  floor_sign();
+  floor_commit(&db);
   double seconds = bench_now() - start;
-  db_close(&db);
-  finish_rate((double) n / seconds);
+  floor_db_close(&db);
+  floor_finish_rate((double) n / seconds);
 }
 
 double
 floor_log_get (const char *dir, uint64_t n) {
   double rate;
-  if (is_measured(&rate, sizeof(rate))) return rate;
+  if (floor_is_measured(&rate, sizeof(rate))) return rate;
 
-  db_t db = db_open(dir, "get", false);
+  floor_db_t db = floor_db_open(dir, "get", false);
   rng_t random = rng(1);
   uint64_t touched = 0;
 
-  begin(&db);
-  for (uint64_t i = 0; i < n; i++) put(&db, db.blocks, 0, i, 100);
-  commit(&db);
+  floor_begin(&db);
+  for (uint64_t i = 0; i < n; i++) put(&db, db.blocks, 0, i, payload, 100);
+  floor_commit(&db);
   check_db(mdb_txn_begin(db.env, NULL, MDB_RDONLY, &db.txn), "begin");
   double start = bench_now();
   for (uint64_t i = 0; i < n; i++) {
@@ -272,9 +267,9 @@ floor_log_get (const char *dir, uint64_t n) {
   }
   double seconds = bench_now() - start;
   mdb_txn_abort(db.txn);
-  db_close(&db);
+  floor_db_close(&db);
   if (touched == UINT64_MAX) bench_die("floor: cannot happen"); /* keeps the reads */
-  finish_rate((double) n / seconds);
+  floor_finish_rate((double) n / seconds);
 }
 
 /* ---- trees: sorted leaves under one sorted array ---- */
@@ -345,9 +340,9 @@ insert (tree_t *tree, const char *key) {
 floor_tree_t
 floor_tree (const char *dir, uint64_t n, bool ascending) {
   floor_tree_t rates;
-  if (is_measured(&rates, sizeof(rates))) return rates;
+  if (floor_is_measured(&rates, sizeof(rates))) return rates;
 
-  db_t db = db_open(dir, "tree", false);
+  floor_db_t db = floor_db_open(dir, "tree", false);
   tree_t tree = {malloc(sizeof(leaf_t *)), 1};
   char(*keys)[KEY_LEN] = malloc(n * KEY_LEN);
   rng_t random = rng(5);
@@ -363,11 +358,12 @@ floor_tree (const char *dir, uint64_t n, bool ascending) {
   for (uint64_t i = 0; i < n; i += TREE_BATCH) {
     uint64_t end = i + TREE_BATCH < n ? i + TREE_BATCH : n;
     for (uint64_t j = i; j < end; j++) insert(&tree, keys[j]);
-    begin(&db);
-    for (uint64_t bytes = 0; bytes < (end - i) * TREE_ENTRY; bytes += TREE_BLOCK) append(&db, 0, TREE_BLOCK);
-    put_head(&db, 0);
-    sign();
-    commit(&db);
+    floor_begin(&db);
+    for (uint64_t bytes = 0; bytes < (end - i) * TREE_ENTRY; bytes += TREE_BLOCK)
+      floor_append(&db, 0, NULL, TREE_BLOCK);
+    floor_put_head(&db, 0);
+    floor_sign();
+    floor_commit(&db);
   }
   rates.put = (double) n / (bench_now() - start);
 
@@ -411,8 +407,8 @@ floor_tree (const char *dir, uint64_t n, bool ascending) {
   for (size_t i = 0; i < tree.count; i++) free(tree.leaves[i]);
   free(tree.leaves);
   free(keys);
-  db_close(&db);
-  finish(&rates, sizeof(rates));
+  floor_db_close(&db);
+  floor_finish(&rates, sizeof(rates));
 }
 
 /* ---- the parts alone, so that a weak floor shows ---- */
@@ -426,34 +422,32 @@ print_rate (const char *name, double rate) {
 void
 floor_rates (const char *dir) {
   enum { SIGNS = 20000, HASHES = 500000, PUTS = 500000, SYNCS = 500 };
-  db_t db = db_open(dir, "rates", false);
+  floor_db_t db = floor_db_open(dir, "rates", false);
   double start = bench_now();
-  for (int i = 0; i < SIGNS; i++) sign();
+  for (int i = 0; i < SIGNS; i++) floor_sign();
   print_rate("ed25519-sign", SIGNS / (bench_now() - start));
   start = bench_now();
-  for (int i = 0; i < SIGNS; i++)
-    if (crypto_sign_verify_detached(signature, payload, 112, public_key) != 0)
-      bench_die("floor: bad signature");
+  for (int i = 0; i < SIGNS; i++) floor_verify();
   print_rate("ed25519-verify", SIGNS / (bench_now() - start));
   start = bench_now();
   for (int i = 0; i < HASHES; i++) crypto_generichash(digest, 32, payload, 1024, NULL, 0);
   print_rate("blake2b-1KiB", HASHES / (bench_now() - start));
   start = bench_now();
   for (uint64_t i = 0; i < PUTS; i += 100) {
-    begin(&db);
-    for (uint64_t j = 0; j < 100; j++) put(&db, db.blocks, 0, i + j, 100);
-    commit(&db);
+    floor_begin(&db);
+    for (uint64_t j = 0; j < 100; j++) put(&db, db.blocks, 0, i + j, payload, 100);
+    floor_commit(&db);
   }
   print_rate("lmdb-put", PUTS / (bench_now() - start));
   print_rate("lmdb-get", floor_log_get(dir, PUTS));
-  db_close(&db);
-  db = db_open(dir, "sync", true);
+  floor_db_close(&db);
+  db = floor_db_open(dir, "sync", true);
   start = bench_now();
   for (uint64_t i = 0; i < SYNCS; i++) {
-    begin(&db);
-    put(&db, db.blocks, 0, i, 100);
-    commit(&db);
+    floor_begin(&db);
+    put(&db, db.blocks, 0, i, payload, 100);
+    floor_commit(&db);
   }
   print_rate("lmdb-synced-transaction", SYNCS / (bench_now() - start));
-  db_close(&db);
+  floor_db_close(&db);
 }

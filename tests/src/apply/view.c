@@ -62,6 +62,7 @@ create_anchor (void *data, const ab_head_t *node, ab_head_t *anchor) {
 
 static int
 writer (void *data, const ab_key_t *key, autobee_writer_t *out) {
+  if (key->bytes[0] == 0) return AB_ENOTFOUND;
   *out = (autobee_writer_t){.weight = 2, .max_weight = 3, .length = 4, .is_indexer = true};
   return say(data, "writer %02x\n", key->bytes[0]);
 }

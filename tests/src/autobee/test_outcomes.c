@@ -71,6 +71,17 @@ pair_options (pair_t *pair, int i) {
 }
 
 static void
+grant_second (pair_t *pair) {
+  ab_head_t local;
+  autobee_local(pair->peers[1].db, &local);
+  ab_slice_t value = ab_slice(local.key.bytes, 32);
+  pair->world.now_ms += 10;
+  assert_int_equal(autobee_append(pair->peers[0].db, &value, 1, 0, NULL), 0);
+  peer_send(&pair->peers[0], &pair->peers[1]);
+  assert_true(autobee_is_writable(pair->peers[1].db));
+}
+
+static void
 open_pair (pair_t *pair, bool stop_on_error, bool granted) {
   memset(pair, 0, sizeof(*pair));
   world_init(&pair->world);
@@ -81,14 +92,7 @@ open_pair (pair_t *pair, bool stop_on_error, bool granted) {
     peer_open(&pair->world, &pair->peers[i], (uint8_t) (i + 1), NULL, i == 0 ? NULL : &key, &options);
     autobee_key(pair->peers[0].db, &key);
   }
-  if (!granted) return;
-  ab_head_t local;
-  autobee_local(pair->peers[1].db, &local);
-  ab_slice_t value = ab_slice(local.key.bytes, 32);
-  pair->world.now_ms += 10;
-  assert_int_equal(autobee_append(pair->peers[0].db, &value, 1, 0, NULL), 0);
-  peer_send(&pair->peers[0], &pair->peers[1]);
-  assert_true(autobee_is_writable(pair->peers[1].db));
+  if (granted) grant_second(pair);
 }
 
 static void
@@ -255,6 +259,21 @@ a_refused_optimistic_batch_leaves_nothing (void **state) {
   close_pair(&pair);
 }
 
+/* At once: nothing else may ever come that makes it look again. */
+static void
+what_was_refused_of_a_stranger_is_taken_when_it_is_a_writer (void **state) {
+  (void) state;
+  pair_t pair;
+  open_pair(&pair, false, false);
+  peer_append(&pair.peers[0], "genesis");
+  peer_send(&pair.peers[0], &pair.peers[1]);
+  uint64_t flushes = peer_flushes(&pair.peers[1]);
+  assert_int_equal(peer_try(&pair.peers[1], "refuse", AUTOBEE_OPTIMISTIC), AB_EREJECTED);
+  grant_second(&pair);
+  assert_int_equal(peer_flushes(&pair.peers[1]), flushes + 2);
+  close_pair(&pair);
+}
+
 static void
 a_peer_without_optimistic_batches_ignores_them (void **state) {
   (void) state;
@@ -291,6 +310,7 @@ main (void) {
     cmocka_unit_test(calls_from_apply_are_busy),
     cmocka_unit_test(an_optimistic_batch_is_accepted_and_makes_a_writer),
     cmocka_unit_test(a_refused_optimistic_batch_leaves_nothing),
+    cmocka_unit_test(what_was_refused_of_a_stranger_is_taken_when_it_is_a_writer),
     cmocka_unit_test(a_peer_without_optimistic_batches_ignores_them),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *   crash power POINTS [SEED]     it runs once; the disk is put together as a power loss at an operation
  *                                 would leave it, in every mode of disk.h
  *   crash no-sync POINTS [SEED]   the same with fdatasync doing nothing: passes only if losses are found
+ *   crash announce APPENDS [SEED] a process of the program tells others only what is on its disk
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,8 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "disk.h"
 #include "support/tmpdir.h"
+
+#define USAGE "usage: crash kill|power|no-sync POINTS [SEED] | announce APPENDS [SEED]"
 
 static char dir[TMPDIR_MAX];
 static size_t failures;
@@ -198,7 +202,7 @@ cut_power (size_t count, rng_t *dice, bool no_sync) {
 
 int
 main (int argc, char **argv) {
-  if (argc < 3) die("usage: crash kill|power|no-sync POINTS [SEED]");
+  if (argc < 3) die(USAGE);
   size_t count = strtoul(argv[2], NULL, 10);
   uint32_t seed = argc > 3 ? (uint32_t) strtoul(argv[3], NULL, 10) : (uint32_t) time(NULL);
   rng_t dice = rng(seed);
@@ -208,7 +212,8 @@ main (int argc, char **argv) {
   bool no_sync = strcmp(argv[1], "no-sync") == 0;
   if (strcmp(argv[1], "kill") == 0) kill_victims(count, &dice);
   else if (strcmp(argv[1], "power") == 0 || no_sync) cut_power(count, &dice, no_sync);
-  else die("usage: crash kill|power|no-sync POINTS [SEED]");
+  else if (strcmp(argv[1], "announce") == 0) failures += announce_check(dir, count, &dice) ? 0 : 1;
+  else die(USAGE);
   tmpdir_remove(dir);
   if (no_sync) return failures > 0 ? 0 : 1; /* a test that cannot fail tests nothing */
   return failures == 0 ? 0 : 1;

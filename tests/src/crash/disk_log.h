@@ -2,6 +2,7 @@
  *
  *   recorder.c  a preloaded library: writes the log of a victim, and ends it at a given operation
  *   disk.c      reads the log, and says what is on the disk after a power loss at a given operation
+ *   announce.c  reads the log, and says what left the process before its commit was durable
  *
  *   record      disk_record_t | path, relative to the watched folder | data
  *
@@ -26,7 +27,9 @@ typedef enum {
   DISK_SYNC_DIR,
   DISK_RENAME, /* data: the new path */
   DISK_UNLINK,
-  DISK_ACK /* data: the text */
+  DISK_ACK, /* data: the text */
+  DISK_ASK, /* data: what was read from stdin */
+  DISK_SEND /* to a socket; offset: how many bytes */
 } disk_kind_t;
 
 typedef struct {

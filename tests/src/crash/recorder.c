@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -108,6 +109,12 @@ open_at (const char *path, int flags, mode_t mode) {
   return fd;
 }
 
+static bool
+is_socket (int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* From here on, what other objects are to find instead of the C library's. */
 #pragma GCC visibility push(default)
 
@@ -168,7 +175,25 @@ write (int fd, const void *data, size_t len) {
   if (fd == ack_fd) note(DISK_ACK, "", false, 0, data, len);
   else if (is_watched(fd))
     note(DISK_WRITE, fds[fd].path, fds[fd].is_dsync, (uint64_t) lseek(fd, 0, SEEK_CUR), data, len);
+  else if (is_socket(fd)) note(DISK_SEND, "", false, len, NULL, 0);
   return syscall(SYS_write, fd, data, len);
+}
+
+ssize_t
+sendmsg (int fd, const struct msghdr *message, int flags) {
+  uint64_t len = 0;
+  get_ready();
+  for (size_t i = 0; i < message->msg_iovlen; i++) len += message->msg_iov[i].iov_len;
+  note(DISK_SEND, "", false, len, NULL, 0);
+  return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+ssize_t
+read (int fd, void *data, size_t size) {
+  ssize_t len = syscall(SYS_read, fd, data, size);
+  get_ready();
+  if (fd == STDIN_FILENO && len > 0) note(DISK_ASK, "", false, 0, data, (size_t) len);
+  return len;
 }
 
 ssize_t
