@@ -129,8 +129,6 @@ run (void *data, uint32_t budget_ms, uint64_t *next_deadline_ms) {
     more = autobee__drain(db, autobee__now(db) + (budget_ms == 0 ? 1 : budget_ms));
     if (more < 0) more = 0; /* told as an event */
   }
-  int filled = autobee__fill(db);
-  if (filled < 0 && filled != AB_ENOMEM) autobee__fill_end(db); /* damage that a read will meet, too */
   bool is_due = more == 0 ? autobee__commit_due(db) : db->uncommitted != NULL;
   if (is_due && autobee__now(db) >= db->commit_at_ms) {
     err = ab_store_commit(db->store);
@@ -139,8 +137,9 @@ run (void *data, uint32_t budget_ms, uint64_t *next_deadline_ms) {
   if (db->shorten_heads_at_ms < *next_deadline_ms) *next_deadline_ms = db->shorten_heads_at_ms;
   if (db->commit_at_ms != 0 && db->commit_at_ms < *next_deadline_ms) *next_deadline_ms = db->commit_at_ms;
   autobee__tell(db);
+  autobee__replicate_idle(db);
   if (err < 0) return err;
-  return more > 0 || filled > 0 || (db->is_bumped && db->halted == 0) ? 1 : 0;
+  return more > 0 || (db->is_bumped && db->halted == 0) ? 1 : 0;
 }
 
 /* Everything that needs the store. */
@@ -379,7 +378,6 @@ autobee_open (ab_store_t *store, const ab_key_t *key, const autobee_options_t *o
   if ((err = open_head(db)) < 0) goto unreadable;
   if ((err = open_writers(db)) < 0) goto unreadable;
   if ((err = hints_of_group(db)) < 0) goto fail;
-  if ((err = autobee__fill_resume(db)) < 0) goto fail;
   if ((err = autobee__reindex_resume(db)) < 0) goto fail;
 
   /* borrowed from the caller until now */

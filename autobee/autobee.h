@@ -15,7 +15,8 @@
  *            append.c the local writer, testimony.c its weight; replicate.c connections
  *            system.c the state and its bee; window.c the recent order; order.c the placing rule, pure
  *            batch.c, oplog.c, record.c decoding; witness.c weights; encryption.c, anchor.c keys
- *            anchors.c anchors; forward.c, fill.c fast-forward; view.c, log.c, hash.c reading
+ *            anchors.c anchors; forward.c, fill.c fast-forward; view.c, log.c, hash.c, settled.c, why.c,
+ *            compare.c reading
  * Invariant  a stored head never covers a local node that is not in the log by the same commit
  * To change  the order: order.c, and then it is another database
  *
@@ -34,6 +35,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct ab_stream_s; /* ab_stream_t of hypercore/net/net.h */
 
 typedef struct autobee_s autobee_t;
 typedef struct autobee_view_s autobee_view_t;     /* the view at a committed head; stays as it is */
@@ -86,9 +89,9 @@ typedef struct {
    * while nothing is known yet. */
   bool (*trust)(autobee_t *db, const ab_key_t *writer, void *trust_data);
   void *trust_data;
-  bool sparse;      /* after a fast-forward fetch only what is read or applied, not the whole view: then reads
-                     * and appends need a connection now and then */
-  bool conformance; /* behave like the reference to the byte; for tests, slower and bigger */
+  bool sparse; /* fast-forward at once, and then fetch only what is read or applied; otherwise the whole view
+                * is fetched first, and no read or append needs a connection */
+  bool conformance;     /* behave like the reference to the byte; for tests, slower and bigger */
   size_t pending_bytes; /* appended but not yet applied; 0: 64 MiB; more is AB_EBUSY */
   void (*on_event)(autobee_t *db, const autobee_event_t *event, void *event_data);
   void *event_data;
@@ -194,6 +197,15 @@ autobee_replicate (autobee_t *db);
 AB_API bool
 autobee_is_idle (const autobee_t *db);
 
+/**
+ * Ask the peer at the other end of a connection whether it has taken in everything it got: until it answers,
+ * ab_stream_in_sync of that stream is false, and a peer of this library answers when it has nothing to do. So
+ * a connection that is in sync before and after it may be ended. Returns 0, AB_EINVAL (not replicated),
+ * AB_ENOTFOUND (the peer does not know the database), AB_ECLOSED.
+ */
+AB_API int
+autobee_confirm (autobee_t *db, struct ab_stream_s *stream);
+
 /** Somebody says that the core `key` has `length` blocks: follow it as a writer, known or not. Bounded; not
  * trusted. */
 AB_API int
@@ -278,12 +290,113 @@ typedef struct {
   bool has_block;
   bool is_optimistic;
   uint32_t batch_start, batch_end; /* nodes before and after it in its batch */
-} autobee_log_entry_t;             /* borrowed during the callback */
+  const ab_head_t *links;          /* other writers' nodes that it is written on top of, of each the last; a
+                                    * batch has them on its first node */
+  size_t link_count;
+} autobee_log_entry_t; /* borrowed during the callback */
 
 /** Call `each` for every node in the merged order, newest first, until it returns non-zero (then returned).
  */
 AB_API int
 autobee_log (autobee_t *db, int (*each)(void *data, const autobee_log_entry_t *entry), void *data);
+
+typedef enum {
+  AUTOBEE_STAGED = 1, /* appended here, not yet on disk */
+  AUTOBEE_COMMITTED,  /* in its writer's log, as far as that is known here; not applied here */
+  AUTOBEE_APPLIED     /* it has its place in the order, and the view knows it */
+} autobee_node_state_t;
+
+typedef struct {
+  autobee_node_state_t state;
+  size_t indexers;     /* writers on record that are indexers and not removed */
+  size_t acknowledged; /* those that have written a node that is the node or on top of it, applied here; 0
+                        * until it is applied */
+  bool is_settled;     /* that is a majority. A writer that was offline may still move the node */
+} autobee_settled_t;
+
+/**
+ * Where a node stands, as of what is published here.
+ *
+ * Reads the merged order from its end back to where all indexers' clocks have reached the node, at most back
+ * to the node itself: so for a recent node little, for an old one that an indexer never acknowledged all
+ * that came after it. Each node read takes O(indexers × links), and the clocks a number per indexer and
+ * writer met.
+ *
+ * Returns 0, AB_ENOTFOUND (its writer is not known, or its log ends before it), AB_EREMOTE (a block between
+ * is not here), or an error of the store.
+ */
+AB_API int
+autobee_settled (autobee_t *db, const ab_head_t *node, autobee_settled_t *out);
+
+typedef enum {
+  AUTOBEE_WHY_SAME_BATCH = 1,
+  AUTOBEE_WHY_ON_TOP,    /* the second is written on top of the first */
+  AUTOBEE_WHY_HEAVIER,   /* first_by is heavier than second_by; the same with: */
+  AUTOBEE_WHY_OLDER,     /* equally heavy */
+  AUTOBEE_WHY_LOWER_KEY, /* and old */
+  AUTOBEE_WHY_OTHER      /* none of these: weights have changed since, as by removals that crossed */
+} autobee_reason_t;
+
+typedef struct {
+  ab_head_t node; /* with its batch's: */
+  uint64_t weight;
+  uint64_t timestamp_ms;
+} autobee_compared_t;
+
+typedef struct {
+  ab_head_t first, second; /* the two, in their order */
+  autobee_reason_t reason;
+  ab_head_t *path; /* with ON_TOP the nodes between, the earliest first: of each writer the first one that is
+                    * on top of what stands before it here */
+  size_t path_count;
+  autobee_compared_t first_by, second_by; /* what was compared: the nodes, or what is written on top of them
+                                           * and pulled them forward to its own place */
+} autobee_why_t;
+
+/**
+ * Why, of two applied nodes, one comes first.
+ *
+ * out   written on success; release with autobee_why_destroy
+ *
+ * Reads and keeps the merged order from its end back to the earlier of the two. Takes O(n × writers)
+ * for n batches and links read, more only where long chains of nodes pull each other forward.
+ *
+ * Returns 0, AB_ENOTFOUND (one of them is not in the order), AB_EREMOTE (a block between is not here),
+ * AB_ENOMEM, or an error of the store.
+ */
+AB_API int
+autobee_why (autobee_t *db, const ab_head_t *a, const ab_head_t *b, autobee_why_t *out);
+AB_API void
+autobee_why_destroy (autobee_why_t *why);
+
+typedef enum {
+  AUTOBEE_SAME = 1,
+  AUTOBEE_VIEW_DIFFERS,  /* `ours`, which is also `theirs`, made different views of equal ones */
+  AUTOBEE_ORDER_DIFFERS, /* both know the same, and have `ours` and `theirs` at one place; if it is the same
+                          * node, with different weights */
+  AUTOBEE_INCOMPARABLE   /* nothing differs so far; what comes then one of the two does not know */
+} autobee_outcome_t;
+
+typedef struct {
+  autobee_outcome_t outcome;
+  ab_head_t node;         /* of the writer, with the state that was compared */
+  uint64_t equal;         /* batches at the beginning of the order that are the same, and so is their view */
+  ab_head_t ours, theirs; /* the batch after these; length 0: none */
+} autobee_comparison_t;
+
+/**
+ * Compare what is published here with the state that a writer recorded with its last nodes, as far as that
+ * went.
+ *
+ * Reads both histories, and fetches that writer's system and view from peers that have them: it does itself.
+ * Takes O(n + m log n) for n batches and m entries of the views; log n only if the views differ.
+ *
+ * Returns 0, AB_ENOTFOUND (the writer has recorded nothing), AB_EREMOTE (a block is not here; it is wanted),
+ * AB_ECORRUPT (the record does not decode), AB_ETOOBIG (it has at least 65536 batches more than are applied
+ * here), AB_ENOMEM, or an error of the store.
+ */
+AB_API int
+autobee_compare (autobee_t *db, const ab_key_t *writer, autobee_comparison_t *out);
 
 /** BLAKE2b-256 over the lines `writer.length.weight\n` (the key in hex, the numbers in decimal) of the merged
  * order, oldest first: peers that know the same nodes have equal ones. Reads every node. Errors as

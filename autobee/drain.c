@@ -426,4 +426,5 @@ autobee__committed (void *data, int status) {
   if (status < 0) return;
   publish(db);
   autobee__replicate_committed(db);
+  autobee__replicate_idle(db);
 }

@@ -34,7 +34,7 @@
 #define ENGINE_HEADS_HIGH 16      /* T8 */
 #define ENGINE_ITERATION_MAX 1024 /* batches, then what is done is stored */
 #define ENGINE_ITERATION_LOCAL 32 /* the same when local nodes wait to be written */
-#define ENGINE_MERGE_MAX 64       /* batches that a run takes in beside the one it began with */
+#define ENGINE_MERGE_MAX 64       /* batches that a run takes in, or as many as it has to apply again */
 
 typedef struct writer_s writer_t;
 struct writer_s {
@@ -125,23 +125,26 @@ typedef struct {
 typedef struct {
   candidate_t candidates[ENGINE_CANDIDATES_MAX];
   size_t count;
-  stamp_t target;    /* the best of those that were looked into */
-  bool is_forced;    /* move to `target`, ask nobody */
-  bool is_holding;   /* other peers' logs wait */
-  bool has_news;     /* blocks came since */
-  uint64_t began_ms; /* of holding */
+  stamp_t target;  /* the best of those that were looked into */
+  bool is_forced;  /* move to `target`, ask nobody */
+  bool is_holding; /* other peers' logs wait */
+  bool has_news;   /* blocks came since */
   uint64_t until_ms;
   uint64_t pause_until_ms; /* after an attempt that failed */
 } forward_t;
 
-/* A walk over an adopted state, see fill.h. */
+/* A walk over a state that is to be adopted, see fill.h. */
+typedef enum { FILL_NONE = 0, FILL_STATE, FILL_ORDER, FILL_OLDER } fill_stage_t;
+
 typedef struct {
-  bool is_begun;
-  int which; /* 0: system, 1: view */
-  ab_head_t heads[2];
+  fill_stage_t stage;
+  ab_head_t target;
+  ab_head_t system; /* that is walked; of the target, then of what a local batch could lead back to */
+  ab_head_t view;   /* that it names, once it was walked */
+  bool in_view;
+  uint64_t timestamp_ms; /* the latest in the target's state */
   bee_t *bee;
   bee_cursor_t *cursor;
-  uint64_t arrivals; /* when it came to a missing block */
 } fill_t;
 
 /* See reindex.h. */

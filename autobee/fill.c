@@ -1,107 +1,133 @@
 #include "autobee/fill.h"
 
-#include "autobee/cores.h"
-#include "autobee/record.h"
-#include "autobee/replicate.h"
+#include "autobee/log.h"
+#include "autobee/writer.h"
 
-#define SLICE 512 /* entries between two looks at the clock */
-
-/* User data of ours: the heads whose trees are not whole here. */
-static const char *const names[] = {"autobee/filling-system", "autobee/filling-view"};
-
-static bee_t *
-bee_of (const autobee_t *db, int which) {
-  return which == 0 ? db->system.bee : db->view;
-}
-
-/* Empty once nothing is missing. */
-static int
-store_heads (autobee_t *db) {
-  int err = 0;
-  for (int i = 0; i < 2 && err == 0; i++) {
-    ab_buf_t link = {0};
-    if (db->fill.is_begun) autobee__record_link_encode(&link, &db->fill.heads[i]);
-    err = link.err;
-    if (err == 0) err = autobee__set_user_data(db->local->core, names[i], ab_buf_slice(&link));
-    ab_buf_destroy(&link);
-  }
-  return err;
-}
+#define SLICE 512     /* entries in a call */
+#define ORDER_MAX 512 /* batches that a local one may displace */
 
 static void
-close_walk (autobee_t *db) {
-  bee_cursor_close(db->fill.cursor);
-  if (db->fill.bee != NULL) bee_close(db->fill.bee);
-  db->fill.cursor = NULL;
-  db->fill.bee = NULL;
-}
-
-static void
-begin (autobee_t *db) {
-  close_walk(db);
-  db->fill.which = 0;
-  db->fill.is_begun = true;
-  db->fill.arrivals = db->arrivals - 1; /* one try at once */
-}
-
-int
-autobee__fill_begin (autobee_t *db) {
-  if (db->options.sparse) return 0;
-  db->fill.heads[0] = db->system.head;
-  db->fill.heads[1] = db->system.view;
-  begin(db);
-  return store_heads(db);
-}
-
-int
-autobee__fill_resume (autobee_t *db) {
-  for (int i = 0; i < 2; i++) {
-    ab_slice_t stored;
-    int err = hypercore_user_data(db->local->core, names[i], &stored);
-    if (err == AB_ENOTFOUND || (err == 0 && stored.len == 0)) return 0;
-    if (err < 0 || (err = autobee__record_link_decode(stored, &db->fill.heads[i])) < 0) return err;
-  }
-  if (!db->options.sparse) begin(db);
-  return 0;
-}
-
-/* The walk over one of the two trees. 1: not at its end yet. */
-static int
-walk (autobee_t *db) {
-  fill_t *fill = &db->fill;
-  bee_entry_t entry;
-  int err = 0;
-  if (fill->bee == NULL) {
-    err = bee_checkout(bee_of(db, fill->which), &fill->heads[fill->which], &fill->bee);
-  }
-  if (err == 0 && fill->cursor == NULL) err = bee_cursor_open(fill->bee, NULL, &fill->cursor);
-  for (int i = 0; err == 0 && i < SLICE; i++) err = bee_cursor_next(fill->cursor, &entry);
-  return err == 0 ? 1 : err;
-}
-
-int
-autobee__fill (autobee_t *db) {
-  fill_t *fill = &db->fill;
-  if (!fill->is_begun || fill->arrivals == db->arrivals) return 0;
-  int err = walk(db);
-  if (err == AB_EREMOTE) {
-    fill->arrivals = db->arrivals; /* not worth another try before something came */
-    return 0;
-  }
-  if (err != AB_EEND) return err;
-  close_walk(db);
-  if (++fill->which < 2) return 1;
-  fill->is_begun = false;
-  return store_heads(db);
-}
-
-bool
-autobee__fill_is_due (const autobee_t *db) {
-  return db->fill.is_begun && autobee__replicate_is_connected(db);
+close_walk (fill_t *fill) {
+  bee_cursor_close(fill->cursor);
+  if (fill->bee != NULL) bee_close(fill->bee);
+  fill->cursor = NULL;
+  fill->bee = NULL;
 }
 
 void
 autobee__fill_end (autobee_t *db) {
-  close_walk(db);
-  db->fill.is_begun = false;
+  close_walk(&db->fill);
+  db->fill.stage = FILL_NONE;
+}
+
+/* ---- a state ---- */
+
+static int
+open_walk (autobee_t *db) {
+  fill_t *fill = &db->fill;
+  int err = 0;
+  if (fill->bee == NULL) {
+    if (fill->in_view) err = bee_checkout(db->view, &fill->view, &fill->bee);
+    else err = bee_checkout(db->system.bee, &fill->system, &fill->bee);
+  }
+  return err == 0 && fill->cursor == NULL ? bee_cursor_open(fill->bee, NULL, &fill->cursor) : err;
+}
+
+/* From the end of the system to the beginning of the view. */
+static int
+enter_view (fill_t *fill) {
+  bee_entry_t entry;
+  record_info_t info;
+  ab_arena_t arena = {0};
+  int err = bee_get(fill->bee, autobee__record_info_key(), &entry);
+  if (err == 0) err = autobee__record_info_decode(entry.value, &arena, &info);
+  if (err == 0) fill->view = info.view;
+  if (err == 0) fill->timestamp_ms = info.timestamp_ms;
+  ab_arena_destroy(&arena);
+  if (err < 0) return err;
+  close_walk(fill);
+  fill->in_view = true;
+  return 1;
+}
+
+static int
+walk_state (autobee_t *db) {
+  fill_t *fill = &db->fill;
+  bee_entry_t entry;
+  if (fill->system.length == 0) return 0; /* genesis */
+  int err = open_walk(db);
+  for (int i = 0; err == 0 && i < SLICE; i++) err = bee_cursor_next(fill->cursor, &entry);
+  if (err == 0) return 1;
+  if (err != AB_EEND) return err;
+  if (!fill->in_view) return enter_view(fill);
+  close_walk(fill);
+  fill->in_view = false;
+  return 0;
+}
+
+/* ---- the order ---- */
+
+/* The weight that the next node of the local writer may have in the new state. */
+static int
+local_weight (autobee_t *db, uint64_t *weight) {
+  bee_t *bee;
+  bee_entry_t entry;
+  record_writer_t record;
+  uint8_t key[RECORD_WRITER_KEY_LEN];
+  autobee__record_writer_key(key, &db->local->key);
+  *weight = 0;
+  int err = bee_checkout(db->system.bee, &db->fill.system, &bee);
+  if (err < 0) return err;
+  err = bee_get(bee, ab_slice(key, sizeof(key)), &entry);
+  if (err == 0) err = autobee__record_writer_decode(entry.value, &record);
+  if (err == 0) *weight = record.weight > record.max_weight ? record.weight : record.max_weight;
+  bee_close(bee);
+  return err == AB_ENOTFOUND ? 0 : err;
+}
+
+/* Back to the last batch that every new local one stands behind; `fill->system` becomes the state there. */
+static int
+walk_order (autobee_t *db) {
+  fill_t *fill = &db->fill;
+  ab_head_t head = fill->system;
+  uint64_t weight;
+  size_t missing = 0, passed = 0;
+  int err = local_weight(db, &weight);
+  while (err == 0 && head.length > 0) {
+    system_flush_t flush;
+    batch_t *batch = NULL;
+    if ((err = autobee__system_history(&db->system, &head, &flush)) == AB_EREMOTE)
+      autobee__log_want(db, &head);
+    if (err < 0) return err;
+    const record_writer_t *record = &flush.record;
+    bool is_late = record->timestamp_ms >= 0 && (uint64_t) record->timestamp_ms >= fill->timestamp_ms;
+    if (record->weight > weight || (record->weight == weight && !is_late)) break;
+    if (++passed > ORDER_MAX) return AB_ETOOBIG;
+    err = autobee__batch_load(db, &flush.writer, record->length, &batch);
+    autobee__batch_release(batch);
+    if (err == AB_EREMOTE && ++missing > 0) err = 0; /* go on, to name all of them */
+    head = flush.before;
+  }
+  if (err == 0 && missing > 0) err = AB_EREMOTE;
+  if (err == 0) fill->system = head;
+  return err;
+}
+
+int
+autobee__fill (autobee_t *db, const ab_head_t *system) {
+  fill_t *fill = &db->fill;
+  if (fill->stage == FILL_NONE || !ab_head_equal(&fill->target, system)) {
+    close_walk(fill);
+    *fill = (fill_t){.stage = FILL_STATE, .target = *system, .system = *system};
+  }
+  int err = fill->stage == FILL_ORDER ? walk_order(db) : walk_state(db);
+  if (err != 0) return err;
+  bool is_more =
+    fill->stage == FILL_STATE || (fill->stage == FILL_ORDER && !ab_head_equal(&fill->system, system));
+  if (!is_more) {
+    autobee__fill_end(db);
+    return 0;
+  }
+  fill->stage++;
+  return 1;
 }

@@ -6,11 +6,10 @@
 #include "autobee/run.h"
 #include "autobee/writer.h"
 
-#define LOOK_BACK 64      /* nodes, for one with a stamp */
-#define GAP_MIN 32        /* flushes that a move must save */
-#define PATIENCE_MS 5000  /* without a new block */
-#define HOLD_MAX_MS 60000 /* of one attempt */
-#define PAUSE_MS 30000    /* after one that failed */
+#define LOOK_BACK 64     /* nodes, for one with a stamp */
+#define GAP_MIN 32       /* flushes that a move must save */
+#define PATIENCE_MS 5000 /* without a new block */
+#define PAUSE_MS 30000   /* after one that failed */
 
 /* ---- where a node leads ---- */
 
@@ -88,7 +87,6 @@ try_to_move (autobee_t *db, const stamp_t *target) {
   autobee__window_cut(&db->window, 0);
   db->undone_to = 0;
   db->forwards++;
-  if (!db->options.conformance && (err = autobee__fill_begin(db)) < 0) return err;
   if ((err = autobee__writers_refresh(db)) < 0) return err;
   autobee_event_t event = {.kind = AUTOBEE_EVENT_MOVED, .from = from, .to = target->system};
   autobee__event(db, &event, NULL);
@@ -201,10 +199,7 @@ static int
 hold (autobee_t *db) {
   forward_t *forward = &db->forward;
   uint64_t now = autobee__now(db);
-  if (!forward->is_holding) forward->began_ms = now;
   if (!forward->is_holding || forward->has_news) forward->until_ms = now + PATIENCE_MS;
-  if (forward->until_ms > forward->began_ms + HOLD_MAX_MS)
-    forward->until_ms = forward->began_ms + HOLD_MAX_MS;
   forward->has_news = false;
   if (now >= forward->until_ms) return AB_ETIMEDOUT;
   if (forward->until_ms < db->retry_at_ms) db->retry_at_ms = forward->until_ms;
@@ -218,6 +213,7 @@ static void
 let_go (autobee_t *db) {
   forward_t *forward = &db->forward;
   memset(&forward->target, 0, sizeof(forward->target));
+  autobee__fill_end(db);
   if (!forward->is_holding) return;
   forward->is_holding = false;
   autobee__replicate_hold(db, false);
@@ -256,11 +252,12 @@ autobee__forward (autobee_t *db) {
     let_go(db);
     return 0;
   }
-  bool is_waiting;
-  int err = choose(db, &is_waiting);
+  bool is_waiting = false;
+  int err = db->fill.stage != FILL_NONE ? 0 : choose(db, &is_waiting);
   if (err < 0) return err;
   if (!is_waiting && forward->target.flushes > 0) {
-    err = try_to_move(db, &forward->target);
+    err = db->options.sparse ? 0 : autobee__fill(db, &forward->target.system);
+    if (err == 0) err = try_to_move(db, &forward->target);
     if (err == 0) {
       forward->count = 0;
       if (!forward->is_holding) autobee__replicate_hold(db, true); /* what is below is not wanted any more */
@@ -270,7 +267,12 @@ autobee__forward (autobee_t *db) {
       return 0;
     }
     if (err == AB_ENOMEM || err == AB_EIO) return err;
-    is_waiting = err == AB_EREMOTE && autobee__replicate_is_connected(db);
+    if (err == AB_ETOOBIG) {
+      give_up(db);
+      return 0;
+    }
+    if (err > 0) db->is_bumped = true;
+    is_waiting = err > 0 || (err == AB_EREMOTE && autobee__replicate_is_connected(db));
     if (!is_waiting) memset(&forward->target, 0, sizeof(forward->target));
   }
   if (!is_waiting) {

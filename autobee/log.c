@@ -1,4 +1,6 @@
 /* log.c: what is on record: heads, writers, the merged order. */
+#include "autobee/log.h"
+
 #include "autobee/cores.h"
 #include "autobee/engine.h"
 #include "autobee/writer.h"
@@ -81,7 +83,9 @@ log_batch (const batch_t *batch, uint64_t weight, log_each_t each, void *data) {
       .has_block = true,
       .is_optimistic = node->message.optimistic,
       .batch_start = (uint32_t) node->message.batch_start,
-      .batch_end = (uint32_t) node->message.batch_end};
+      .batch_end = (uint32_t) node->message.batch_end,
+      .links = node->message.links,
+      .link_count = node->message.link_count};
     int err = each(data, &entry);
     if (err != 0) return err;
   }
@@ -100,9 +104,8 @@ log_record (const system_flush_t *flush, log_each_t each, void *data) {
 
 #define AHEAD 128 /* blocks of the history */
 
-/* The history is not here: name more of it than the one block that was missed. */
-static void
-want_history (autobee_t *db, const ab_head_t *head) {
+void
+autobee__log_want (autobee_t *db, const ab_head_t *head) {
   hypercore_t *core;
   ab_slice_t block;
   if (ab_key_equal(&head->key, hypercore_key(db->system_core))) return;
@@ -121,7 +124,7 @@ autobee_log (autobee_t *db, log_each_t each, void *data) {
     system_flush_t flush;
     batch_t *batch = NULL;
     err = autobee__system_history(&db->system, &head, &flush);
-    if (err == AB_EREMOTE) want_history(db, &head);
+    if (err == AB_EREMOTE) autobee__log_want(db, &head);
     if (err < 0) return err;
     err = autobee__batch_load(db, &flush.writer, flush.record.length, &batch);
     if (err == 0) err = log_batch(batch, flush.record.weight, each, data);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "autobee/drain.h"
-#include "autobee/fill.h"
 #include "autobee/grow.h"
 #include "hypercore/net/net.h"
 
@@ -102,6 +101,34 @@ announce_to_all (replication_t *replication, hypercore_t *core) {
 }
 
 /* ---- hearing ---- */
+
+/* Is what has come still being taken in? */
+static bool
+is_busy (const autobee_t *db) {
+  if (db->halted < 0) return false;
+  return db->stage != STAGE_IDLE || db->is_bumped || db->needs_reset || db->hint_count > 0 ||
+         db->forward.is_holding || autobee__commit_due(db);
+}
+
+/* Whoever asks while connected for a while wants to know whether this peer is done: see autobee_confirm. */
+static bool
+may_answer (ab_wakeup_t *wakeup, ab_stream_t *stream) {
+  replication_t *replication = wakeup->data;
+  (void) stream;
+  return !is_busy(replication->db);
+}
+
+void
+autobee__replicate_idle (autobee_t *db) {
+  if (db->replication != NULL && !is_busy(db)) ab_wakeup_resume(&db->replication->wakeup);
+}
+
+int
+autobee_confirm (autobee_t *db, ab_stream_t *stream) {
+  int err = autobee__enter(db);
+  if (err < 0) return err;
+  return db->replication == NULL ? AB_EINVAL : ab_wakeup_lookup(&db->replication->wakeup, stream);
+}
 
 static void
 on_lookup (ab_wakeup_t *wakeup, ab_stream_t *stream) {
@@ -323,6 +350,7 @@ autobee_replicate (autobee_t *db) {
     .capability = db->key,
     .topic = db->discovery_key,
     .lookup = on_lookup,
+    .may_answer = may_answer,
     .announce = on_announce,
     .peer = on_peer,
     .grown = on_grown};
@@ -356,6 +384,6 @@ autobee__replicate_end (autobee_t *db) {
 bool
 autobee_is_idle (const autobee_t *db) {
   return db->stage == STAGE_IDLE && !db->is_bumped && !db->needs_reset && db->hint_count == 0 &&
-         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db) && !autobee__fill_is_due(db) &&
+         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db) && !db->forward.is_holding &&
          !db->reindex.is_active;
 }

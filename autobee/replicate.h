@@ -27,6 +27,9 @@ autobee__replicate_committed (autobee_t *db);
 /** After a fast-forward: ask everybody for their writers. */
 void
 autobee__replicate_lookup (autobee_t *db);
+/** A turn is over: answer what was put off, if nothing is left to do. */
+void
+autobee__replicate_idle (autobee_t *db);
 void
 autobee__replicate_end (autobee_t *db);
 

@@ -579,7 +579,7 @@ static int
 merge_next (autobee_t *db) {
   run_t *run = &db->run;
   if (!run->has_undone || !run->may_merge || run->writer == NULL || !run->writer->is_added) return 0;
-  if (run->merged_count == ENGINE_MERGE_MAX) return 0;
+  if (run->merged_count >= ENGINE_MERGE_MAX && run->merged_count >= run->count) return 0;
   if (run->writer->peeked != NULL || run->given_count > 0) return 0; /* its last one comes first */
   const run_item_t *item = &run->items[run->count - 1];
 

@@ -202,3 +202,11 @@ key_to_short (const ab_key_t *key, char out[KEY_SHORT_LEN + 1]) {
   memcpy(out, text, KEY_SHORT_LEN);
   out[KEY_SHORT_LEN] = 0;
 }
+
+void
+node_to_short (const ab_head_t *node, char out[NODE_SHORT_LEN + 1]) {
+  key_to_short(&node->key, out);
+  snprintf(
+    out + KEY_SHORT_LEN, NODE_SHORT_LEN + 1 - KEY_SHORT_LEN, ":%llu", (unsigned long long) node->length
+  );
+}

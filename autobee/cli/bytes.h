@@ -53,4 +53,9 @@ bytes_print (FILE *file, ab_slice_t bytes, encoding_t encoding, bool lines);
 void
 key_to_short (const ab_key_t *key, char out[KEY_SHORT_LEN + 1]);
 
+/** The same, a colon and the length. */
+#define NODE_SHORT_LEN (KEY_SHORT_LEN + 1 + 20)
+void
+node_to_short (const ab_head_t *node, char out[NODE_SHORT_LEN + 1]);
+
 #endif

@@ -10,7 +10,8 @@
  * Files      main.c the table and the help; args.c options; cmd_NAME.c one command each; make.c, range.c,
  *            operation.c, writer_name.c what some of them share; client.c who answers;
  *            control.c the protocol, control_read.c, control_state.c, control_write.c, control_wait.c,
- *            control_net.c its commands, control_request.c their members;
+ *            control_net.c, control_settled.c, control_why.c, control_compare.c its commands,
+ *            control_request.c their members; graph.c, graph_FORMAT.c the causal graph, drawn;
  *            database.c the folder; script.c the merge rule; files.c; bytes.c, out.c, instant.c text;
  *            server.c a process that serves; lines.c its clients; network.c its connections; splice.c
  * Invariant  data goes to stdout, everything else to stderr

@@ -253,6 +253,37 @@ client_ask (client_t *client, const out_t *request, const ab_json_t **answer) {
   return cli_fail_with(client->cli, err, "%.*s", (int) text.len, (const char *) text.data);
 }
 
+/* ---- the document of --json ---- */
+
+void
+client_begin_json (client_t *client, const ab_json_t *answer, out_t *line) {
+  ab_json_iter_t iter = ab_json_iter(answer);
+  const ab_json_t *value;
+  ab_slice_t name, text;
+  out_open(line, '{');
+  out_member_uint(line, "v", 1);
+  while (ab_json_next_member(&iter, &name, &value)) {
+    if (ab_slice_equal(name, ab_text("ok")) || ab_slice_equal(name, ab_text("cmd"))) continue;
+    if (ab_json_encode(&client->doc, value, AB_JSON_ECMASCRIPT, &text) < 0) {
+      line->failed = true;
+      return;
+    }
+    out_string(line, name);
+    out_bytes(line, ab_text(":"));
+    line->follows = false;
+    out_json(line, text);
+  }
+}
+
+int
+client_end_json (const client_t *client, out_t *line) {
+  out_close(line, '}');
+  int code = line->failed ? cli_fail(client->cli, CLI_FAILED, "out of memory") : CLI_OK;
+  if (code == CLI_OK) printf("%.*s\n", (int) line->len, line->data);
+  out_destroy(line);
+  return code;
+}
+
 /* ---- members ---- */
 
 ab_slice_t
@@ -282,4 +313,16 @@ client_bytes (const ab_json_t *object, const char *name, out_t *out) {
 bool
 client_key (const ab_json_t *object, const char *name, ab_key_t *out) {
   return ab_key_from_text(client_string(object, name), out) == 0;
+}
+
+bool
+client_head (const ab_json_t *pair, ab_head_t *out) {
+  int64_t length = 0;
+  *out = (ab_head_t){0};
+  if (pair == NULL || pair->type != AB_JSON_ARRAY || pair->count != 2) return false;
+  const ab_json_t *key = pair + 1, *number = key + key->span;
+  if (key->type != AB_JSON_STRING || ab_key_from_text(ab_json_text(key), &out->key) < 0) return false;
+  if (!ab_json_integer(number, &length) || length < 0) return false;
+  out->length = (uint64_t) length;
+  return true;
 }

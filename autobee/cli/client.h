@@ -37,6 +37,15 @@ client_try (client_t *client, const out_t *request, const ab_json_t **answer, in
 int
 client_close (client_t *client, int code);
 
+/* ---- an answer as the document of --json: its members, and a version in front ---- */
+
+/** Leaves it open for more members. */
+void
+client_begin_json (client_t *client, const ab_json_t *answer, out_t *line);
+/** Print and release it. Returns the exit code. */
+int
+client_end_json (const client_t *client, out_t *line);
+
 /* ---- members of an answer; empty, 0 or false if there is no such one ---- */
 
 ab_slice_t
@@ -50,6 +59,9 @@ int
 client_bytes (const ab_json_t *object, const char *name, out_t *out);
 bool
 client_key (const ab_json_t *object, const char *name, ab_key_t *out);
+/** Of [key,length] itself; `pair` may be NULL. */
+bool
+client_head (const ab_json_t *pair, ab_head_t *out);
 
 /** Connect to the control socket in the folder. A file descriptor, or -1. */
 int

@@ -10,6 +10,7 @@ static const option_t options[] = {
   {"file", "F", "the contents of a file"},
   {"batch", NULL, "each line is a value, in JSON; together they are one atomic batch"},
   {"optimistic", NULL, "let the merge rule judge it, although this is no writer yet"},
+  {"wait", "settled", "until a majority of the indexers has acknowledged it, for --timeout at most"},
   {0}};
 
 /* One value a line; empty lines are none. */
@@ -112,17 +113,46 @@ print_position (const cli_t *cli, const ab_json_t *answer) {
 }
 
 static int
+wait_settled (client_t *client, const ab_head_t *node) {
+  out_t request = {0};
+  const ab_json_t *answer;
+  out_open(&request, '{');
+  out_member_text(&request, "cmd", "settled");
+  out_member_hex(&request, "key", ab_key_slice(&node->key));
+  out_member_uint(&request, "length", node->length);
+  out_member_bool(&request, "wait", true);
+  out_member_uint(&request, "timeoutMs", client->cli->timeout_ms);
+  out_close(&request, '}');
+  int code = client_ask(client, &request, &answer);
+  out_destroy(&request);
+  return code;
+}
+
+static int
 run (cli_t *cli, args_t *args) {
   out_t text = {0}, request = {0};
   const ab_json_t *answer;
   client_t client;
+  const char *wait = args_value(args, "wait");
+  ab_head_t node = {0};
+  if (wait != NULL && strcmp(wait, "settled") != 0) {
+    return cli_fail(cli, CLI_USAGE, "--wait %s: settled is all that can be waited for", wait);
+  }
   cli_catch_signals();
   int code = read_input(cli, args, &text);
   if (code == 0) code = build_request(cli, args, out_slice(&text), &request);
   out_destroy(&text);
   if (code == 0 && (code = client_open(&client, cli)) == 0) {
     code = client_ask(&client, &request, &answer);
-    if (code == 0) code = print_position(cli, answer);
+    if (code == 0) {
+      client_key(answer, "localKey", &node.key);
+      node.length = client_uint(answer, "localLength");
+      code = print_position(cli, answer);
+    }
+    if (code == 0 && wait != NULL) {
+      fflush(stdout);
+      code = wait_settled(&client, &node);
+    }
     code = client_close(&client, code);
   }
   out_destroy(&request);

@@ -2,6 +2,7 @@
 #include "autobee/cli/bytes.h"
 #include "autobee/cli/client.h"
 #include "autobee/cli/commands.h"
+#include "autobee/cli/graph.h"
 #include "autobee/cli/instant.h"
 #include "autobee/cli/range.h"
 #include "autobee/cli/writer_name.h"
@@ -9,6 +10,7 @@
 static const option_t options[] = {
   {"limit", "N", "only the last N"},
   {"writer", "W", "only those of one writer: its key, or the beginning of it"},
+  {"graph", NULL, "with what is on top of what, each writer in a lane, as autobee dag draws it"},
   {"hash", NULL, "only the hash of the order: peers that know the same have the same one"},
   RANGE_ENCODING_OPTION,
   {0}};
@@ -58,12 +60,16 @@ print (client_t *client, const args_t *args, const ab_json_t *answer, encoding_t
   }
   const ab_json_t *nodes = ab_json_member(answer, ab_text("nodes")), *node;
   if (nodes == NULL) return CLI_OK;
+  graph_t graph = {0};
+  int code = args_has(args, "graph") ? graph_read(client, answer, &graph) : CLI_OK;
   ab_json_iter_t iter = ab_json_iter(nodes);
-  while (ab_json_next(&iter, &node)) {
+  for (size_t i = 0; code == CLI_OK && ab_json_next(&iter, &node); i++) {
+    if (i < graph.count && !cli->json) graph_print_lanes(&graph, i);
     int err = cli->json ? print_json(client, node) : print_node(node, encoding);
-    if (err < 0) return cli_fail(cli, CLI_FAILED, "out of memory");
+    if (err < 0) code = cli_fail(cli, CLI_FAILED, "out of memory");
   }
-  return CLI_OK;
+  graph_destroy(&graph);
+  return code;
 }
 
 static int

@@ -4,29 +4,65 @@
 #include "autobee/cli/commands.h"
 #include "autobee/cli/instant.h"
 
-/* The members of the control protocol's info, with a version in front. */
+/* Where the local writer's last node stands. */
+typedef struct {
+  bool is_known;
+  char state[16];
+  unsigned long long acknowledged, indexers;
+  bool is_settled;
+} last_t;
+
 static int
-print_json (client_t *client, const ab_json_t *answer) {
-  ab_json_iter_t iter = ab_json_iter(answer);
-  const ab_json_t *value;
-  ab_slice_t name;
+ask_last (client_t *client, last_t *last) {
+  out_t request = {0};
+  const ab_json_t *answer;
+  int err;
+  out_open(&request, '{');
+  out_member_text(&request, "cmd", "settled");
+  out_member_uint(&request, "timeoutMs", 0);
+  out_close(&request, '}');
+  int code = client_try(client, &request, &answer, &err);
+  out_destroy(&request);
+  *last = (last_t){.is_known = code == 0 && err == 0};
+  if (!last->is_known) return code;
+  ab_slice_t state = client_string(answer, "state");
+  snprintf(last->state, sizeof(last->state), "%.*s", (int) state.len, (const char *) state.data);
+  last->acknowledged = client_uint(answer, "acknowledged");
+  last->indexers = client_uint(answer, "indexers");
+  last->is_settled = client_bool(answer, "settled");
+  return 0;
+}
+
+static void
+print_last (const last_t *last) {
+  printf(
+    "last node   %s, acknowledged by %llu of %llu indexers%s\n",
+    last->state,
+    last->acknowledged,
+    last->indexers,
+    last->is_settled ? ": settled" : ""
+  );
+}
+
+static void
+put_last (out_t *line, const last_t *last) {
+  out_name(line, "last");
+  out_open(line, '{');
+  out_member_text(line, "state", last->state);
+  out_member_uint(line, "acknowledged", last->acknowledged);
+  out_member_uint(line, "indexers", last->indexers);
+  out_member_bool(line, "settled", last->is_settled);
+  out_close(line, '}');
+}
+
+/* The members of the control protocol's info, and two of our own. */
+static int
+print_json (client_t *client, const ab_json_t *answer, const last_t *last) {
   out_t line = {0};
-  out_open(&line, '{');
-  out_member_uint(&line, "v", 1);
-  while (ab_json_next_member(&iter, &name, &value)) {
-    ab_slice_t text;
-    if (ab_slice_equal(name, ab_text("ok")) || ab_slice_equal(name, ab_text("cmd"))) continue;
-    if (ab_json_encode(&client->doc, value, AB_JSON_ECMASCRIPT, &text) < 0) break;
-    out_string(&line, name);
-    out_bytes(&line, ab_text(":"));
-    line.follows = false;
-    out_json(&line, text);
-  }
+  client_begin_json(client, answer, &line);
+  if (last->is_known) put_last(&line, last);
   out_member_bool(&line, "served", client->socket >= 0);
-  out_close(&line, '}');
-  if (!line.failed) printf("%.*s\n", (int) line.len, line.data);
-  out_destroy(&line);
-  return CLI_OK;
+  return client_end_json(client, &line);
 }
 
 static void
@@ -71,7 +107,7 @@ print_lengths (const ab_json_t *answer) {
 }
 
 static int
-print (client_t *client, const ab_json_t *answer) {
+print (client_t *client, const ab_json_t *answer, const last_t *last) {
   unsigned writers, indexers;
   ab_slice_t policy = client_string(answer, "policy"), id = client_string(answer, "applyId");
   ab_slice_t error = client_string(answer, "lastError");
@@ -83,6 +119,7 @@ print (client_t *client, const ab_json_t *answer) {
   puts(client_bool(answer, "encrypted") ? ", encrypted" : "");
   print_key("this writer", answer, "localKey");
   printf(", %s, length %llu\n", role, (unsigned long long) client_uint(answer, "localLength"));
+  if (last->is_known) print_last(last);
   printf("writers     %u, %u of them indexers\n", writers, indexers);
   print_lengths(answer);
   printf(
@@ -106,14 +143,16 @@ run (cli_t *cli, args_t *args) {
   out_t request = {0};
   const ab_json_t *answer;
   client_t client;
+  last_t last;
   (void) args;
   int code = client_open(&client, cli);
   if (code != 0) return code;
+  code = ask_last(&client, &last);
   out_open(&request, '{');
   out_member_text(&request, "cmd", "info");
   out_close(&request, '}');
-  code = client_ask(&client, &request, &answer);
-  if (code == 0) code = cli->json ? print_json(&client, answer) : print(&client, answer);
+  if (code == 0) code = client_ask(&client, &request, &answer);
+  if (code == 0) code = cli->json ? print_json(&client, answer, &last) : print(&client, answer, &last);
   out_destroy(&request);
   return client_close(&client, code);
 }

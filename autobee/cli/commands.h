@@ -19,10 +19,13 @@
   X(dump) \
   X(query) \
   X(log) \
+  X(why) \
+  X(dag) \
   X(writers) \
   X(reindex) \
   X(whoami) \
   X(sync) \
+  X(doctor) \
   X(serve) \
   X(version)
 

@@ -124,6 +124,10 @@ put_logged (out_t *out, const autobee_log_entry_t *entry) {
   out_uint(out, entry->batch_start);
   out_uint(out, entry->batch_end);
   out_close(out, ']');
+  out_name(out, "links");
+  out_open(out, '[');
+  for (size_t i = 0; i < entry->link_count; i++) request_put_head(out, NULL, &entry->links[i]);
+  out_close(out, ']');
   out_member_bool(out, "here", entry->has_block);
   out_name(out, "value");
   bool is_text = entry->value.len > 0 && bytes_are_utf8(entry->value);

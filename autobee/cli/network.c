@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #define REFUSED_MS 500 /* the peer still does not want to know our database: it never will */
-#define QUIET_MS 30    /* in sync, and nothing passed for so long: then it is over */
 
 /* One `sync` of the control protocol. */
 typedef struct syncing_s syncing_t;
@@ -17,6 +16,8 @@ struct syncing_s {
   uint64_t mark;       /* of what moves while it makes progress */
   uint64_t moved_ms;   /* when it changed last */
   uint64_t settled_ms; /* in sync, and nothing moved, since then; UINT64_MAX: not */
+  bool is_confirming;  /* in sync as far as we know; the peer was asked whether it is, too */
+  uint64_t confirming; /* `mark` when it was asked */
   syncing_t *next, **link;
 };
 
@@ -141,17 +142,25 @@ check_syncing (syncing_t *syncing, uint64_t *deadline_ms) {
     }
     if (syncing->moved_ms + REFUSED_MS < *deadline_ms) *deadline_ms = syncing->moved_ms + REFUSED_MS;
   }
-  if (peer == NULL || !is_in_sync(network, peer)) syncing->settled_ms = UINT64_MAX;
+  bool is_settled = peer != NULL && is_in_sync(network, peer);
+  if (!is_settled) syncing->settled_ms = UINT64_MAX;
   else if (syncing->settled_ms == UINT64_MAX || syncing->moved_ms > syncing->settled_ms)
     syncing->settled_ms = now;
-  if (syncing->settled_ms != UINT64_MAX) {
-    uint64_t quiet_ms =
-      syncing->is_responder ? syncing->sync->timeout_ms : QUIET_MS; /* the other one decides */
-    again = syncing->settled_ms + quiet_ms;
+  if (is_settled && syncing->is_responder) { /* the other one decides */
+    again = syncing->settled_ms + syncing->sync->timeout_ms;
     if (now >= again) {
       ab_uv_peer_end(peer, AB_EINSYNC);
       return;
     }
+  } else if (is_settled) {
+    if (syncing->is_confirming && syncing->confirming == mark) {
+      ab_uv_peer_end(peer, AB_EINSYNC);
+      return;
+    }
+    syncing->is_confirming = true;
+    syncing->confirming = mark;
+    (void) autobee_confirm(network->database->db, ab_uv_peer_stream(peer)); /* or it knows no writers */
+    again = give_up_ms;
   } else if (now >= give_up_ms) {
     const char *reason =
       peer == NULL ? "no connection was made in that time"

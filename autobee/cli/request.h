@@ -157,6 +157,12 @@ control_order (request_t *request);
 int
 control_log (request_t *request);
 int
+control_settled (request_t *request);
+int
+control_why (request_t *request);
+int
+control_compare (request_t *request);
+int
 control_wait (request_t *request);
 int
 control_watch (request_t *request);

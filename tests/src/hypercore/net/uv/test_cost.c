@@ -224,8 +224,12 @@ a_peer_that_never_reads_costs_little (void **state) {
     if (heap() > before + most) most = heap() - before;
   }
   look(world, world->uv);
+  /* the system may hold back the last requests for a while */
+  while (world->open == 1 && world->stats.answers_owed <= REQUESTS - 10) {
+    uv_run(&world->loop, UV_RUN_ONCE);
+    look(world, world->uv);
+  }
   assert_int_equal(world->open, 1); /* it is still there, and owed nearly all */
-  assert_true(world->stats.answers_owed > REQUESTS - 10);
   print_message(
     "a peer that never reads, of blocks of 15 MiB: %zu bytes by the heap, at most %zu by its own account\n",
     most,
