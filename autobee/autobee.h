@@ -81,16 +81,17 @@ typedef struct {
   const ab_key_pair_t *key_pair;  /* of the local writer; NULL: derived from the store */
   const ab_key_t *encryption_key; /* the shared secret; NULL: as stored, or none */
   bool store_encryption_key;      /* keep the secret in the store (default false: give it at every open) */
-  bool readable_views;  /* create an encrypted database even in a store of manifest version 2, whose view
-                         * and system anybody can read who knows the database's key */
-  bool no_optimistic;   /* all peers of a database must agree on this */
-  bool no_fast_forward; /* apply everything here, however far ahead peers are */
-  /** Whose word about the state is taken when it is far ahead. NULL: that of indexers, and of the creator
-   * while nothing is known yet. */
+  bool readable_views; /* create an encrypted database even in a store of manifest version 2, whose view
+                        * and system anybody can read who knows the database's key */
+  bool no_optimistic;  /* all peers of a database must agree on this */
+  /** Far behind an indexer, adopt the state that its log names instead of applying what led to it. Everything
+   * that this state needs is fetched first, so that reads and appends need no connection, and the logs
+   * afterwards, so that others can have them from here. */
+  bool fast_forward;
+  bool sparse; /* with fast_forward: adopt it at once, and then fetch only what is read or applied */
+  /** Whose word is taken. NULL: that of indexers, and of the creator while nothing is known yet. */
   bool (*trust)(autobee_t *db, const ab_key_t *writer, void *trust_data);
   void *trust_data;
-  bool sparse; /* fast-forward at once, and then fetch only what is read or applied; otherwise the whole view
-                * is fetched first, and no read or append needs a connection */
   bool conformance;     /* behave like the reference to the byte; for tests, slower and bigger */
   size_t pending_bytes; /* appended but not yet applied; 0: 64 MiB; more is AB_EBUSY */
   void (*on_event)(autobee_t *db, const autobee_event_t *event, void *event_data);

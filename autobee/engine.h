@@ -26,6 +26,7 @@
 #define ENGINE_HINTS_MAX 1024
 #define ENGINE_UNKNOWN_MAX 256       /* attached writers without a record */
 #define ENGINE_FOLLOWED_MAX 1024     /* writers that the next open follows at once */
+#define ENGINE_BACKFILL_MAX 256      /* writers followed at a time, to complete their logs */
 #define ENGINE_TESTIMONY_MAX 256     /* attestations about the local writer */
 #define ENGINE_ATTESTATIONS_MAX 1024 /* that this peer owes others */
 #define ENGINE_ACKED_MAX 1024
@@ -125,10 +126,11 @@ typedef struct {
 typedef struct {
   candidate_t candidates[ENGINE_CANDIDATES_MAX];
   size_t count;
-  stamp_t target;  /* the best of those that were looked into */
-  bool is_forced;  /* move to `target`, ask nobody */
-  bool is_holding; /* other peers' logs wait */
-  bool has_news;   /* blocks came since */
+  stamp_t target;    /* the best of those that were looked into */
+  bool is_forced;    /* move to `target`, ask nobody */
+  bool is_holding;   /* other peers' logs wait */
+  bool has_news;     /* blocks came since */
+  uint64_t since_ms; /* something came */
   uint64_t until_ms;
   uint64_t pause_until_ms; /* after an attempt that failed */
 } forward_t;
@@ -250,6 +252,10 @@ struct autobee_s {
   forward_t forward;
   fill_t fill;
   reindex_t reindex;
+  struct {
+    bool is_begun;
+    ab_key_t last; /* writer that was looked at */
+  } backfill;
   ab_head_t iteration_head;
   size_t iteration_attestations;
   bool needs_reset; /* go back to where the iteration began before anything else */

@@ -8,7 +8,8 @@
 
 #define LOOK_BACK 64     /* nodes, for one with a stamp */
 #define GAP_MIN 32       /* flushes that a move must save */
-#define PATIENCE_MS 5000 /* without a new block */
+#define PATIENCE_MS 5000 /* without a new block, while some are on their way */
+#define IDLE_MS 1000     /* while none are: nobody has them */
 #define PAUSE_MS 30000   /* after one that failed */
 
 /* ---- where a node leads ---- */
@@ -87,6 +88,10 @@ try_to_move (autobee_t *db, const stamp_t *target) {
   autobee__window_cut(&db->window, 0);
   db->undone_to = 0;
   db->forwards++;
+  if (!db->options.sparse && !db->options.conformance) {
+    db->backfill.is_begun = true;
+    memset(&db->backfill.last, 0, sizeof(db->backfill.last));
+  }
   if ((err = autobee__writers_refresh(db)) < 0) return err;
   autobee_event_t event = {.kind = AUTOBEE_EVENT_MOVED, .from = from, .to = target->system};
   autobee__event(db, &event, NULL);
@@ -119,8 +124,7 @@ int
 autobee__forward_hint (autobee_t *db, const ab_key_t *writer, uint64_t length) {
   forward_t *forward = &db->forward;
   bool trusted;
-  if (db->options.conformance || db->options.no_fast_forward || length == 0 || db->reindex.is_active)
-    return 0;
+  if (db->options.conformance || !db->options.fast_forward || length == 0 || db->reindex.is_active) return 0;
   if (ab_key_equal(writer, &db->local->key) || autobee__now(db) < forward->pause_until_ms) return 0;
   int err = is_trusted(db, writer, &trusted);
   if (err == AB_EREMOTE) return 0;
@@ -199,7 +203,8 @@ static int
 hold (autobee_t *db) {
   forward_t *forward = &db->forward;
   uint64_t now = autobee__now(db);
-  if (!forward->is_holding || forward->has_news) forward->until_ms = now + PATIENCE_MS;
+  if (!forward->is_holding || forward->has_news) forward->since_ms = now;
+  forward->until_ms = forward->since_ms + (autobee__replicate_is_fetching(db) ? PATIENCE_MS : IDLE_MS);
   forward->has_news = false;
   if (now >= forward->until_ms) return AB_ETIMEDOUT;
   if (forward->until_ms < db->retry_at_ms) db->retry_at_ms = forward->until_ms;
@@ -272,7 +277,8 @@ autobee__forward (autobee_t *db) {
       return 0;
     }
     if (err > 0) db->is_bumped = true;
-    is_waiting = err > 0 || (err == AB_EREMOTE && autobee__replicate_is_connected(db));
+    is_waiting =
+      err > 0 || (err == AB_EREMOTE && autobee__replicate_may_have(db, &forward->target.system.key));
     if (!is_waiting) memset(&forward->target, 0, sizeof(forward->target));
   }
   if (!is_waiting) {

@@ -4,6 +4,7 @@
 
 #include "autobee/drain.h"
 #include "autobee/grow.h"
+#include "hypercore/crypto.h"
 #include "hypercore/net/net.h"
 
 /* Cores that stay followed although no writer is attached for them: the ones left longest ago go first. */
@@ -203,12 +204,13 @@ downloaded (hypercore_download_t *download, int status) {
   else if (status == AB_ECANCELED && replica->is_attached) (void) download_live(replica);
 }
 
-/* What is on record was applied, here or by the peer whose state was adopted. */
+/* What is on record was applied, here or by the peer whose state was adopted: then only a whole copy of the
+ * log needs it. */
 static uint64_t
 first_wanted (replica_t *replica) {
   uint64_t start = hypercore_contiguous_length(replica->core);
   record_writer_t record;
-  if (replica->owner->db->options.conformance) return start;
+  if (!replica->owner->db->options.sparse) return start;
   int err = autobee__system_record(&replica->owner->db->system, hypercore_key(replica->core), &record);
   return err == 0 && record.length > start ? record.length : start;
 }
@@ -297,6 +299,31 @@ is_one (void *data, ab_stream_t *stream) {
 bool
 autobee__replicate_is_connected (const autobee_t *db) {
   return db->replication != NULL && ab_store_each_stream(db->store, is_one, NULL) == 1;
+}
+
+static int
+is_not_refused (void *data, ab_stream_t *stream) {
+  return ab_stream_core_state(stream, data) != AB_CORE_REFUSED;
+}
+
+bool
+autobee__replicate_may_have (const autobee_t *db, const ab_key_t *key) {
+  ab_key_t discovery_key;
+  ab_discovery_key(&discovery_key, key);
+  return db->replication != NULL && ab_store_each_stream(db->store, is_not_refused, &discovery_key) != 0;
+}
+
+static int
+is_fetching (void *data, ab_stream_t *stream) {
+  ab_stream_stats_t stats;
+  (void) data;
+  ab_stream_stats(stream, &stats);
+  return stats.requests_in_flight > 0;
+}
+
+bool
+autobee__replicate_is_fetching (const autobee_t *db) {
+  return db->replication != NULL && ab_store_each_stream(db->store, is_fetching, NULL) != 0;
 }
 
 void

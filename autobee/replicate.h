@@ -18,6 +18,12 @@ autobee__replicate_core (autobee_t *db, hypercore_t *core);
 /** Is there somebody to fetch from? */
 bool
 autobee__replicate_is_connected (const autobee_t *db);
+/** Somebody who did not refuse the core `key`? */
+bool
+autobee__replicate_may_have (const autobee_t *db, const ab_key_t *key);
+/** Is an answer to a request on its way? */
+bool
+autobee__replicate_is_fetching (const autobee_t *db);
 /** Fetch no logs as a whole, or do again, from what is on record by now. */
 void
 autobee__replicate_hold (autobee_t *db, bool is_held);

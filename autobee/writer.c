@@ -499,6 +499,7 @@ autobee__writers_refresh (autobee_t *db) {
     if (!writer->is_attached) continue;
 
     bool has_queue = writer == db->local && db->queue != NULL;
+    bool is_partial = db->backfill.is_begun && hypercore_contiguous_length(writer->core) < length;
     if (length < hypercore_length(writer->core) || length < writer->hinted || has_queue) {
       autobee__writer_pend(writer);
       if (writer->is_added && writer->rejected_length > 0 && !db->options.conformance) {
@@ -506,13 +507,56 @@ autobee__writers_refresh (autobee_t *db) {
         writer->rejected_length = 0;
         db->is_bumped = true;
       }
-    } else if (writer != db->local && !writer->is_bootstrap && writer->max_weight != 2) {
+    } else if (!is_partial && writer != db->local && !writer->is_bootstrap && writer->max_weight != 2) {
       autobee__writer_close(writer);
       continue;
     }
     i++;
   }
   return 0;
+}
+
+/* ---- after a fast-forward: logs that are on record and not here ---- */
+
+static int
+follow_partial (autobee_t *db, const ab_key_t *key, const record_writer_t *record) {
+  hypercore_t *core;
+  if (record->is_anchor || ab_key_equal(key, &db->local->key)) return 0;
+  if (autobee__writer_find(db, key) != NULL) return 0;
+  int err = autobee__writer_core(db, key, &core);
+  if (err < 0) return err;
+  if (hypercore_contiguous_length(core) < record->length) return autobee__writer_attach(db, key, core, NULL);
+  hypercore_close(core);
+  return 0;
+}
+
+int
+autobee__writers_backfill (autobee_t *db) {
+  static const uint8_t upper[] = {1, 1};
+  uint8_t lower[RECORD_WRITER_KEY_LEN];
+  if (!db->backfill.is_begun || db->attached.count >= ENGINE_BACKFILL_MAX) return 0;
+  autobee__record_writer_key(lower, &db->backfill.last);
+  bee_range_t range = {
+    .lower = ab_slice(lower, sizeof(lower)),
+    .upper = ab_slice(upper, 2),
+    .has_lower = true,
+    .has_upper = true,
+    .upper_open = true};
+  bee_cursor_t *cursor;
+  bee_entry_t entry;
+  int err = bee_cursor_open(db->system.bee, &range, &cursor);
+  if (err < 0) return err;
+  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
+    record_writer_t record;
+    ab_key_t key;
+    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
+    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) break;
+    if ((err = follow_partial(db, &key, &record)) < 0) break;
+    db->backfill.last = key;
+    if (db->attached.count >= ENGINE_BACKFILL_MAX) break;
+  }
+  bee_cursor_close(cursor);
+  return err == AB_EEND || err == AB_EREMOTE ? 0 : err; /* what is missing is looked for again */
 }
 
 #define FOLLOWED "autobee/followed" /* ours: a zero, then keys of writers */

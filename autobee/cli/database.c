@@ -19,6 +19,7 @@
 typedef struct {
   bool is_lua;
   bool is_encrypted;
+  bool fast_forward;
   ab_key_t apply_id;
 } config_t;
 
@@ -87,6 +88,7 @@ decode_config (database_t *database, const ab_json_t *root, config_t *config) {
   const ab_json_t *policy = ab_json_member(root, ab_text("policy"));
   const ab_json_t *id = ab_json_member(root, ab_text("applyId"));
   const ab_json_t *encrypted = ab_json_member(root, ab_text("encrypted"));
+  const ab_json_t *forward = ab_json_member(root, ab_text("fastForward"));
   const char *dir = database->cli->dir;
   int64_t number;
   if (version == NULL || !ab_json_integer(version, &number) || number < 1) {
@@ -98,6 +100,7 @@ decode_config (database_t *database, const ab_json_t *root, config_t *config) {
   out_t bytes = {0};
   config->is_lua = is_text(policy, "lua");
   config->is_encrypted = encrypted != NULL && encrypted->type == AB_JSON_BOOL && encrypted->as.boolean;
+  config->fast_forward = forward != NULL && forward->type == AB_JSON_BOOL && forward->as.boolean;
   int err = id == NULL || id->type != AB_JSON_STRING ? AB_EINVAL : bytes_from_hex(ab_json_text(id), &bytes);
   if (err == 0 && bytes.len == sizeof(config->apply_id.bytes))
     memcpy(config->apply_id.bytes, bytes.data, bytes.len);
@@ -155,6 +158,7 @@ write_config (database_t *database) {
   out_member_text(&text, "policy", database->script.sandbox == NULL ? "kv" : "lua");
   out_member_hex(&text, "applyId", ab_key_slice(&database->script.id));
   out_member_bool(&text, "encrypted", database->is_encrypted);
+  if (database->fast_forward) out_member_bool(&text, "fastForward", true);
   out_close(&text, '}');
   out_bytes(&text, ab_text("\n"));
   int err = text.failed ? AB_ENOMEM : write_file(database, CONFIG, out_slice(&text), 0644);
@@ -311,6 +315,7 @@ open_database (database_t *database, const ab_key_t *join, const ab_key_t *encry
   autobee_options_t options = autobee_options_default();
   script_set_options(&database->script, &options);
   options.encryption_key = encryption_key;
+  options.fast_forward = database->fast_forward;
   options.on_event = on_event;
   options.event_data = database;
   int err = autobee_open(database->store, join, &options, &database->db);
@@ -342,6 +347,7 @@ database_open (database_t *database, const cli_t *cli) {
   int err = read_config(database, &config);
   if (err < 0) return err;
   database->is_encrypted = config.is_encrypted;
+  database->fast_forward = config.fast_forward;
   if ((err = open_store(database, false)) < 0) return err;
   if ((err = open_script(database, &config, false)) == 0) err = open_with(database, config.is_encrypted);
   if (err < 0) release(database);
@@ -357,6 +363,7 @@ database_reindex (database_t *database, const cli_t *cli, const char *script_pat
   int err = read_config(database, &config);
   if (err < 0) return err;
   database->is_encrypted = config.is_encrypted;
+  database->fast_forward = config.fast_forward;
   if ((err = open_store(database, false)) < 0) return err;
   if (script_path != NULL) err = read_new_script(database, script_path, &script);
   else err = open_script(database, &config, true);
@@ -404,7 +411,8 @@ int
 database_make (database_t *database, const cli_t *cli, const database_make_t *make) {
   ab_key_t key = {{0}};
   out_t script = {0};
-  *database = (database_t){.cli = cli, .is_encrypted = make->encrypt || cli->has_encryption_key};
+  *database = (database_t
+  ){.cli = cli, .is_encrypted = make->encrypt || cli->has_encryption_key, .fast_forward = make->fast_forward};
   if (cli->read_only) return database_fail(database, AB_EREADONLY, "cannot make a database read-only");
   bool keep = cli->keep_key || !cli->has_encryption_key;
   int err = refuse_existing(database);

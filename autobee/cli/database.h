@@ -6,7 +6,8 @@
  *       encryption-key   0600; only if the program made the key, or with --keep-key
  *       socket           control socket of the process that serves the folder
  *
- *   autobee.json   {"v":1,"policy":"kv"|"lua","applyId":HEX,"encrypted":BOOLEAN}
+ *   autobee.json   {"v":1,"policy":"kv"|"lua","applyId":HEX,"encrypted":BOOLEAN,"fastForward":true}, the
+ * last only if it is so
  *
  * Invariant  the script in the folder is the one that the view was made with, or is being made anew with
  */
@@ -25,6 +26,7 @@ typedef struct {
   script_t script;
   bool is_read_only;
   bool is_encrypted;
+  bool fast_forward;
   char message[DATABASE_MESSAGE_MAX]; /* what the last call that failed has to say */
   void (*on_event)(void *data, const autobee_event_t *event);
   void *event_data;
@@ -44,6 +46,7 @@ typedef struct {
   const ab_key_t *join;    /* NULL: a new database */
   const char *script_path; /* NULL: the policy kv */
   bool encrypt;            /* make an encryption key if none was given */
+  bool fast_forward;       /* take the word of indexers for a view that is far ahead */
 } database_make_t;
 
 /** Make one in cli->dir, which must be new or empty, and open it. As above; AB_ECONFLICT if there is one. */

@@ -8,6 +8,7 @@ int
 make_read_policy (const cli_t *cli, const args_t *args, database_make_t *make) {
   const char *policy = args_value(args, "policy");
   make->script_path = args_value(args, "apply");
+  make->fast_forward = args_has(args, "fast-forward");
   if (policy != NULL && make->script_path != NULL) {
     return cli_fail(cli, CLI_USAGE, "either --apply or --policy");
   }

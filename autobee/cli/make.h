@@ -6,11 +6,12 @@
 #include "autobee/cli/database.h"
 
 #define MAKE_OPTIONS \
-  {"apply", "F.lua", "the merge rule; a copy is kept in the folder"}, { \
-    "policy", "P", "a built-in merge rule: kv (default)" \
+  {"apply", "F.lua", "the merge rule; a copy is kept in the folder"}, \
+    {"policy", "P", "a built-in merge rule: kv (default)"}, { \
+    "fast-forward", NULL, "far behind an indexer, take its view instead of applying everything" \
   }
 
-/** Read --apply and --policy. Returns 0, or the exit code after a message. */
+/** Read MAKE_OPTIONS. Returns 0, or the exit code after a message. */
 int
 make_read_policy (const cli_t *cli, const args_t *args, database_make_t *make);
 

@@ -107,7 +107,6 @@ w3 (const bench_t *bench) {
 
   options.apply = reference_apply;
   options.apply_data = &json;
-  options.no_fast_forward = true; /* it computes the view itself */
   options.on_event = on_event;
   options.event_data = &reader;
   bench_check(autobee_open(store, &group.made.key, &options, &reader.db), "open", store);

@@ -135,7 +135,6 @@ reorder (const bench_t *bench, const char *name, story_t *story, const char *par
 
   options.apply = reference_apply_batched;
   options.apply_data = &json;
-  options.no_fast_forward = true; /* it computes the view itself */
   options.on_event = on_event;
   options.event_data = &peer;
   bench_check(autobee_open(store, NULL, &options, &peer.db), "open", store);

@@ -21,6 +21,7 @@ static void
 open_db (ab_store_t *store, const ab_key_t *key, autobee_t **db) {
   autobee_options_t options = autobee_options_default();
   options.apply = reference_apply;
+  options.fast_forward = options.sparse = true;
   bench_check(autobee_open(store, key, &options, db), "open", store);
 }
 

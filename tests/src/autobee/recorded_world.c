@@ -128,7 +128,6 @@ open_database (world_t *world, peer_t *peer) {
   options.apply_data = &peer->apply;
   options.stop_on_error = true;
   options.conformance = world->conformance;
-  options.no_fast_forward = true; /* none was recorded but by move-to */
   options.on_event = on_event;
   options.event_data = peer;
   options.store_encryption_key = true;

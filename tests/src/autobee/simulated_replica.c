@@ -80,7 +80,6 @@ replica_open (replica_t *replica, const ab_key_t *key) {
   options.relaxed = true;
   options.primary_key = &replica->primary_key;
   options.env = &host->env;
-  database.no_fast_forward = true; /* every peer applies everything itself */
   int err = ab_store_open(replica->dir, &options, &host->store, message, sizeof(message));
   if (err < 0) {
     net_fail(replica->net, "opening the store of peer %zu: %s", replica->number, message);

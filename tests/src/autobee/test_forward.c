@@ -42,8 +42,18 @@ begin (late_t *late, int values) {
   assert_int_equal(autobee_replicate(late->founder.db), 0);
 }
 
+static autobee_options_t
+forwarding (peer_t *peer) {
+  autobee_options_t options = peer_options(peer);
+  options.fast_forward = true;
+  return options;
+}
+
+/* `options` NULL: fast-forward as usual. */
 static void
 join_with (late_t *late, const autobee_options_t *options, const char *dir) {
+  autobee_options_t usual = forwarding(&late->joiner);
+  if (options == NULL) options = &usual;
   peer_open(&late->world, &late->joiner, 2, dir, &late->key, options);
   assert_int_equal(autobee_replicate(late->joiner.db), 0);
   wire_open(&late->wire, late->joiner.store, NULL, late->founder.store, NULL);
@@ -97,7 +107,7 @@ a_late_peer_reads_after_fetching_a_small_part (void **state) {
   (void) state;
   late_t late;
   begin(&late, VALUES);
-  autobee_options_t options = peer_options(&late.joiner);
+  autobee_options_t options = forwarding(&late.joiner);
   options.sparse = true;
   join_with(&late, &options, NULL);
   autobee_info_t info = info_of(&late.joiner);
@@ -145,8 +155,8 @@ who_does_not_want_it_applies_everything (void **state) {
   (void) state;
   late_t late;
   begin(&late, VALUES);
-  autobee_options_t options = peer_options(&late.joiner);
-  options.no_fast_forward = true;
+  autobee_options_t options = forwarding(&late.joiner);
+  options.fast_forward = false;
   join_with(&late, &options, NULL);
   assert_int_equal(info_of(&late.joiner).fast_forwards, 0);
   assert_int_equal(info_of(&late.joiner).applies, VALUES);
@@ -168,7 +178,7 @@ the_application_decides_whom_to_trust (void **state) {
   late_t late;
   size_t asked = 0;
   begin(&late, VALUES);
-  autobee_options_t options = peer_options(&late.joiner);
+  autobee_options_t options = forwarding(&late.joiner);
   options.trust = trust_nobody;
   options.trust_data = &asked;
   join_with(&late, &options, NULL);
@@ -252,7 +262,8 @@ the_adopted_state_is_there_after_a_restart (void **state) {
   join_with(&late, NULL, store);
   assert_int_equal(info_of(&late.joiner).fast_forwards, 1);
   wire_close(&late.wire);
-  peer_reopen(&late.joiner, NULL);
+  autobee_options_t options = forwarding(&late.joiner);
+  peer_reopen(&late.joiner, &options);
   assert_int_equal(info_of(&late.joiner).flushes, VALUES);
   append_values(&late.founder, 0, 3);
   assert_int_equal(autobee_replicate(late.joiner.db), 0);
@@ -276,7 +287,8 @@ a_state_that_does_not_come_is_given_up (void **state) {
   /* it has the creator's log, but neither system nor view of anybody: it applied nothing yet */
   peer_open(&late.world, &middle, 3, NULL, &late.key, NULL);
   peer_hand_over(&late.founder, &middle);
-  peer_open(&late.world, &late.joiner, 2, NULL, &late.key, NULL);
+  autobee_options_t options = forwarding(&late.joiner);
+  peer_open(&late.world, &late.joiner, 2, NULL, &late.key, &options);
   assert_int_equal(autobee_replicate(late.joiner.db), 0);
   assert_int_equal(autobee_replicate(middle.db), 0);
   assert_int_equal(autobee_hint(late.joiner.db, &late.key, VALUES), 0);

@@ -333,7 +333,9 @@ reads_go_on_offline (void **state) {
   wire_t wire = {0};
   begin(&group, 1, 1);
   for (int i = 0; i < 100; i++) put(&group.peers[0], "k", i == 99 ? "last" : "earlier");
-  peer_open(&group.world, &reader, 5, NULL, &group.key, NULL);
+  autobee_options_t options = peer_options(&reader);
+  options.fast_forward = true;
+  peer_open(&group.world, &reader, 5, NULL, &group.key, &options);
   assert_int_equal(autobee_replicate(group.peers[0].db), 0);
   assert_int_equal(autobee_replicate(reader.db), 0);
   wire_open(&wire, reader.store, NULL, group.peers[0].store, NULL);

@@ -73,7 +73,8 @@ static void
 make_peer (run_t *run, peer_t *peer, const char *name) {
   bool is_first = run->key[0] == 0;
   char *script = (char *) run->script, line[sizeof(run->key)];
-  char *init[] = {"init", "--apply", script, NULL}, *join[] = {"join", run->key, "--apply", script, NULL};
+  char *init[] = {"init", "--apply", script, NULL};
+  char *join[] = {"join", run->key, "--apply", script, NULL};
   tmpdir_path(peer->folder, dir, name);
   serving_run(run->program, peer->folder, is_first ? init : join, line, sizeof(line));
   if (is_first) memcpy(run->key, line, sizeof(line));
