@@ -19,7 +19,7 @@
 
 #define CACHE_BYTES ((size_t) 16 << 20)
 #define STAGED_BYTES ((size_t) 2 << 20) /* more would hold a loop for longer than a frame */
-#define STALE_CHECK_MS 3600000u /* an hour */
+#define STALE_CHECK_MS 3600000u         /* an hour */
 #define DIR_MODE 0700
 
 /* ---- forks: asking the system for our pid in every call would cost more than the call ---- */
