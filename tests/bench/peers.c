@@ -22,7 +22,7 @@ open_peer (const bench_t *bench, bench_team_t *team, size_t i, autobee_apply_fn 
   bench_peer_t *peer = &team->peers[i];
   autobee_options_t options = autobee_options_default();
   ab_head_t local;
-  char name[8];
+  char name[24];
 
   snprintf(name, sizeof(name), "w%zu", i);
   peer->store = bench_store_at(bench, name, &team->env);
