@@ -1,7 +1,7 @@
 'use strict'
 
 // Plays one seeded course of events with processes of both kinds and compares where they end.
-//   node mixed.js AUTOBEE PEERS SEED [-v]
+//   node mixed.js AUTOBEE PEERS SEED [-v] [-f]
 
 const { spawn, execFileSync } = require('child_process')
 const fs = require('fs')
@@ -9,12 +9,12 @@ const os = require('os')
 const path = require('path')
 const readline = require('readline')
 
-const [program, kinds, seedText, flag] = process.argv.slice(2)
-const verbose = flag === '-v'
+const [program, kinds, seedText, ...flags] = process.argv.slice(2)
+const verbose = flags.includes('-v')
 const script = path.join(__dirname, 'json-v1.lua')
 const javascript = path.join(__dirname, 'peers', 'autobee-peer.js')
 const patience = 60000
-const forwards = Number(seedText) % 2 === 0 // of our peers; the original always does
+const forwards = flags.includes('-f') // our peers; the original always does
 const clockKey = Buffer.from('clock').toString('hex')
 
 // the generator of the benchmarks: the same seed plays the same course
@@ -90,7 +90,13 @@ class Peer {
     const line = JSON.stringify({ ...command, id })
     if (verbose) console.error(this.name, '>', line.slice(0, 300))
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject })
+      const silent = () => reject(new Error(`${this.name} does not answer: ${line.slice(0, 100)}`))
+      const timer = setTimeout(silent, patience)
+      const settled = (settle) => (value) => {
+        clearTimeout(timer)
+        settle(value)
+      }
+      this.waiting.set(id, { resolve: settled(resolve), reject: settled(reject) })
       this.process.stdin.write(line + '\n')
     })
   }
