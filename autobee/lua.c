@@ -1,5 +1,7 @@
 #include "autobee/lua.h"
 
+#include "autobee/lua_reader.h"
+
 #include <stdlib.h>
 
 struct autobee_lua_s {
@@ -76,16 +78,18 @@ reader_get (void *view, ab_slice_t key, ab_slice_t *value) {
 
 static int
 reader_cursor_open (void *view, const autobee_apply_range_t *range, void **out) {
-  autobee_range_t bounds = {
-    .lower = range->lower,
-    .upper = range->upper,
-    .has_lower = range->has_lower,
-    .has_upper = range->has_upper,
-    .lower_open = range->lower_open,
-    .upper_open = range->upper_open,
-    .reverse = range->reverse,
-    .limit = range->limit,
-  };
+  autobee_range_t bounds = {0};
+  if (range != NULL) {
+    bounds = (autobee_range_t
+    ){.lower = range->lower,
+      .upper = range->upper,
+      .has_lower = range->has_lower,
+      .has_upper = range->has_upper,
+      .lower_open = range->lower_open,
+      .upper_open = range->upper_open,
+      .reverse = range->reverse,
+      .limit = range->limit};
+  }
   autobee_cursor_t *cursor;
   int err = autobee_cursor_open(view, &bounds, &cursor);
   if (err == 0) *out = cursor;
@@ -107,11 +111,12 @@ reader_cursor_close (void *cursor) {
   autobee_cursor_close(cursor);
 }
 
+const sandbox_reader_t autobee__view_reader = {
+  reader_get, reader_cursor_open, reader_cursor_next, reader_cursor_close};
+
 int
 autobee_lua_query (
   autobee_lua_t *lua, ab_slice_t name, ab_slice_t args, autobee_view_t *view, ab_slice_t *result
 ) {
-  static const sandbox_reader_t reader = {
-    reader_get, reader_cursor_open, reader_cursor_next, reader_cursor_close};
-  return sandbox_query(lua->sandbox, name, args, &reader, view, result);
+  return sandbox_query(lua->sandbox, name, args, &autobee__view_reader, view, result);
 }

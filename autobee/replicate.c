@@ -103,12 +103,17 @@ announce_to_all (replication_t *replication, hypercore_t *core) {
 
 /* ---- hearing ---- */
 
+/* Is there something that the next turns will go on with? */
+static bool
+is_working (const autobee_t *db) {
+  return db->stage != STAGE_IDLE || db->is_bumped || db->needs_reset || db->hint_count > 0 ||
+         db->forward.is_holding || autobee__commit_due(db);
+}
+
 /* Is what has come still being taken in? */
 static bool
 is_busy (const autobee_t *db) {
-  if (db->halted < 0) return false;
-  return db->stage != STAGE_IDLE || db->is_bumped || db->needs_reset || db->hint_count > 0 ||
-         db->forward.is_holding || autobee__commit_due(db);
+  return db->halted == 0 && is_working(db);
 }
 
 /* Whoever asks while connected for a while wants to know whether this peer is done: see autobee_confirm. */
@@ -410,7 +415,5 @@ autobee__replicate_end (autobee_t *db) {
 
 bool
 autobee_is_idle (const autobee_t *db) {
-  return db->stage == STAGE_IDLE && !db->is_bumped && !db->needs_reset && db->hint_count == 0 &&
-         db->queue == NULL && db->waits.count == 0 && !autobee__commit_due(db) && !db->forward.is_holding &&
-         !db->reindex.is_active;
+  return !is_working(db) && db->queue == NULL && db->waits.count == 0 && !db->reindex.is_active;
 }

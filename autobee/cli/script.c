@@ -1,5 +1,7 @@
 #include "autobee/cli/script.h"
 
+#include "autobee/lua_reader.h"
+
 /* Identity of the built-in policy: BLAKE2b-256 of "autobee-policy-kv-1" and a final zero. */
 static const ab_key_t kv_id = {{0x0a, 0x58, 0xaf, 0x03, 0x32, 0x2f, 0x5d, 0x4a, 0x9b, 0x3b, 0x1d,
                                 0xa2, 0x5c, 0x3c, 0x96, 0xb5, 0xe6, 0x22, 0xf3, 0x7e, 0x3d, 0x09,
@@ -47,57 +49,10 @@ script_set_options (script_t *script, autobee_options_t *options) {
   options->stop_on_error = script->policy.stop_on_error;
 }
 
-/* ---- queries read the view ---- */
-
-static int
-reader_get (void *data, ab_slice_t key, ab_slice_t *value) {
-  autobee_entry_t entry;
-  int err = autobee_get(data, key, &entry);
-  if (err == 0) *value = entry.value;
-  return err;
-}
-
-static int
-reader_cursor_open (void *data, const autobee_apply_range_t *range, void **out) {
-  autobee_range_t bounds = {0};
-  if (range != NULL) {
-    bounds = (autobee_range_t
-    ){.lower = range->lower,
-      .upper = range->upper,
-      .has_lower = range->has_lower,
-      .has_upper = range->has_upper,
-      .lower_open = range->lower_open,
-      .upper_open = range->upper_open,
-      .reverse = range->reverse,
-      .limit = range->limit};
-  }
-  autobee_cursor_t *cursor;
-  int err = autobee_cursor_open(data, &bounds, &cursor);
-  if (err == 0) *out = cursor;
-  return err;
-}
-
-static int
-reader_cursor_next (void *cursor, ab_slice_t *key, ab_slice_t *value) {
-  autobee_entry_t entry;
-  int err = autobee_cursor_next(cursor, &entry);
-  if (err < 0) return err;
-  *key = entry.key;
-  *value = entry.value;
-  return 0;
-}
-
-static void
-reader_cursor_close (void *cursor) {
-  autobee_cursor_close(cursor);
-}
-
 int
 script_query (script_t *script, autobee_view_t *view, ab_slice_t name, ab_slice_t args, ab_slice_t *result) {
-  static const sandbox_reader_t reader = {
-    reader_get, reader_cursor_open, reader_cursor_next, reader_cursor_close};
   if (script->sandbox == NULL || !script->policy.has_query) return AB_ENOTSUP;
-  return sandbox_query(script->sandbox, name, args, &reader, view, result);
+  return sandbox_query(script->sandbox, name, args, &autobee__view_reader, view, result);
 }
 
 const char *
