@@ -185,7 +185,8 @@ autobee__queue_values (
   batch->req = req;
   batch->wants_optimistic = optimistic;
   if ((err = fill(batch, values, count)) < 0) goto fail;
-  if (!db->run.is_active && (err = capture(db, batch)) < 0) goto fail;
+  bool is_captured = !db->run.is_active && !db->reindex.is_active; /* else it is captured later */
+  if (is_captured && (err = capture(db, batch)) < 0) goto fail;
   enqueue(db, batch);
   db->appends++;
   if (out != NULL) *out = batch;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "autobee/append.h"
+#include "autobee/backfill.h"
 #include "autobee/cores.h"
 #include "autobee/drain.h"
 #include "autobee/engine.h"
@@ -285,7 +286,10 @@ open_writers (autobee_t *db) {
     hypercore_t *core = hypercore_retain(db->bootstrap);
     if ((err = autobee__writer_attach(db, &db->key, core, NULL)) < 0) return err;
   }
-  if ((err = autobee__writer_refresh(db->local, NULL)) < 0) return err;
+  err = autobee__writer_refresh(db->local, NULL);
+  if (err < 0 && err != AB_EREMOTE)
+    return err; /* a sparse state may lack the record until somebody is there */
+  if ((err = autobee__backfill_load(db)) < 0) return err;
   err = db->options.conformance ? AB_ENOTFOUND : autobee__writers_load(db);
   return err == AB_ENOTFOUND ? follow_records(db) : err;
 }

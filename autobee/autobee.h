@@ -15,8 +15,8 @@
  *            append.c the local writer, testimony.c its weight; replicate.c connections
  *            system.c the state and its bee; window.c the recent order; order.c the placing rule, pure
  *            batch.c, oplog.c, record.c decoding; witness.c weights; encryption.c, anchor.c keys
- *            anchors.c anchors; forward.c, fill.c fast-forward; view.c, log.c, hash.c, settled.c, why.c,
- *            compare.c reading
+ *            anchors.c anchors; forward.c, fill.c, backfill.c fast-forward; view.c, log.c, hash.c,
+ *            settled.c, why.c, compare.c reading
  * Invariant  a stored head never covers a local node that is not in the log by the same commit
  * To change  the order: order.c, and then it is another database
  *
@@ -85,8 +85,8 @@ typedef struct {
                         * and system anybody can read who knows the database's key */
   bool no_optimistic;  /* all peers of a database must agree on this */
   /** Far behind an indexer, adopt the state that its log names instead of applying what led to it. Everything
-   * that this state needs is fetched first, so that reads and appends need no connection, and the logs
-   * afterwards, so that others can have them from here. */
+   * that this state needs is fetched first, so that reads and appends need no connection, and the logs and
+   * the order afterwards, so that others can have them from here. Older versions of the view are not. */
   bool fast_forward;
   bool sparse; /* with fast_forward: adopt it at once, and then fetch only what is read or applied */
   /** Whose word is taken. NULL: that of indexers, and of the creator while nothing is known yet. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "autobee/append.h"
+#include "autobee/backfill.h"
 #include "autobee/cores.h"
 #include "autobee/forward.h"
 #include "autobee/reindex.h"
@@ -292,7 +293,7 @@ end_iteration (autobee_t *db) {
   if ((err = autobee__testimony_store(db)) < 0) return err;
   if ((err = autobee__writers_refresh(db)) < 0) return err;
   if (db->options.conformance) return 0;
-  if ((err = autobee__writers_backfill(db)) < 0) return err;
+  if ((err = autobee__backfill(db)) < 0) return err;
   return (err = store_hinted(db)) < 0 ? err : autobee__writers_store(db);
 }
 

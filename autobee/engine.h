@@ -26,6 +26,7 @@
 #define ENGINE_HINTS_MAX 1024
 #define ENGINE_UNKNOWN_MAX 256       /* attached writers without a record */
 #define ENGINE_FOLLOWED_MAX 1024     /* writers that the next open follows at once */
+#define ENGINE_INDEXERS_MAX 128      /* attached writers, so that one without news stays among them */
 #define ENGINE_BACKFILL_MAX 256      /* writers followed at a time, to complete their logs */
 #define ENGINE_TESTIMONY_MAX 256     /* attestations about the local writer */
 #define ENGINE_ATTESTATIONS_MAX 1024 /* that this peer owes others */
@@ -120,13 +121,14 @@ typedef struct {
 
 typedef struct {
   ab_head_t head;
+  stamp_t stamp; /* of its node, once that is here */
   uint64_t since_ms;
 } candidate_t;
 
 typedef struct {
   candidate_t candidates[ENGINE_CANDIDATES_MAX];
   size_t count;
-  stamp_t target;    /* the best of those that were looked into */
+  stamp_t target;    /* the best of those that somebody may have */
   bool is_forced;    /* move to `target`, ask nobody */
   bool is_holding;   /* other peers' logs wait */
   bool has_news;     /* blocks came since */
@@ -254,7 +256,9 @@ struct autobee_s {
   reindex_t reindex;
   struct {
     bool is_begun;
-    ab_key_t last; /* writer that was looked at */
+    bool is_listed;    /* all writers on record were looked at */
+    ab_key_t last;     /* one that was looked at */
+    ab_head_t history; /* of the order, as far as it was walked */
   } backfill;
   ab_head_t iteration_head;
   size_t iteration_attestations;

@@ -1,5 +1,6 @@
 #include "autobee/forward.h"
 
+#include "autobee/backfill.h"
 #include "autobee/cores.h"
 #include "autobee/fill.h"
 #include "autobee/replicate.h"
@@ -10,6 +11,7 @@
 #define GAP_MIN 32       /* flushes that a move must save */
 #define PATIENCE_MS 5000 /* without a new block, while some are on their way */
 #define IDLE_MS 1000     /* while none are: nobody has them */
+#define POLL_MS 50       /* meanwhile */
 #define PAUSE_MS 30000   /* after one that failed */
 
 /* ---- where a node leads ---- */
@@ -88,10 +90,7 @@ try_to_move (autobee_t *db, const stamp_t *target) {
   autobee__window_cut(&db->window, 0);
   db->undone_to = 0;
   db->forwards++;
-  if (!db->options.sparse && !db->options.conformance) {
-    db->backfill.is_begun = true;
-    memset(&db->backfill.last, 0, sizeof(db->backfill.last));
-  }
+  autobee__backfill_begin(db);
   if ((err = autobee__writers_refresh(db)) < 0) return err;
   autobee_event_t event = {.kind = AUTOBEE_EVENT_MOVED, .from = from, .to = target->system};
   autobee__event(db, &event, NULL);
@@ -135,7 +134,7 @@ autobee__forward_hint (autobee_t *db, const ab_key_t *writer, uint64_t length) {
   candidate_t *candidate = &forward->candidates[at];
   if (at == forward->count) forward->count++;
   else if (candidate->head.length >= length) return 0;
-  *candidate = (candidate_t){{*writer, length}, autobee__now(db)};
+  *candidate = (candidate_t){.head = {*writer, length}, .since_ms = autobee__now(db)};
   return 0;
 }
 
@@ -150,13 +149,23 @@ is_far (autobee_t *db, const ab_head_t *head, bool *far) {
   return 0;
 }
 
-/* Look at a candidate. `stamp` has flushes if it is worth a move; `keep` if its block may still come; `far`
- * if it is worth waiting for. */
+/* Is its state still worth a move, and within reach? The one that its writer has is not always that of the
+ * peers at hand. */
+static bool
+is_reachable (autobee_t *db, const candidate_t *candidate) {
+  return candidate->stamp.flushes >= db->system.flushes + GAP_MIN &&
+         autobee__replicate_may_have(db, &candidate->stamp.system);
+}
+
+/* Look for the stamp. `keep`: it is known, or may come; `far`: that is worth waiting for. */
 static int
-look_at (autobee_t *db, candidate_t *candidate, stamp_t *stamp, bool *keep, bool *far) {
+look_at (autobee_t *db, candidate_t *candidate, bool *keep, bool *far) {
   hypercore_t *core;
-  stamp->flushes = 0;
   *keep = *far = false;
+  if (candidate->stamp.flushes > 0) {
+    *keep = is_reachable(db, candidate);
+    return 0;
+  }
   int err = autobee__writer_core(db, &candidate->head.key, &core);
   if (err < 0) return err;
   uint64_t length = hypercore_length(core);
@@ -167,8 +176,8 @@ look_at (autobee_t *db, candidate_t *candidate, stamp_t *stamp, bool *keep, bool
     }
     candidate->head.length = length; /* the rest was only said */
   }
-  err = find_stamp(db, core, candidate->head.length, stamp);
-  if (err == 0 && stamp->flushes < db->system.flushes + GAP_MIN) stamp->flushes = 0;
+  err = find_stamp(db, core, candidate->head.length, &candidate->stamp);
+  if (err == 0) *keep = is_reachable(db, candidate);
   if (err == AB_EREMOTE) {
     *keep = true;
     err = is_far(db, &candidate->head, far);
@@ -184,15 +193,19 @@ static int
 choose (autobee_t *db, bool *is_waiting) {
   forward_t *forward = &db->forward;
   *is_waiting = false;
+  memset(&forward->target, 0, sizeof(forward->target));
   for (size_t i = 0; i < forward->count;) {
-    stamp_t stamp;
+    candidate_t *candidate = &forward->candidates[i];
     bool keep, far;
-    int err = look_at(db, &forward->candidates[i], &stamp, &keep, &far);
+    int err = look_at(db, candidate, &keep, &far);
     if (err < 0) return err;
-    if (stamp.flushes > forward->target.flushes) forward->target = stamp;
+    if (!keep) {
+      drop_candidate(forward, i);
+      continue;
+    }
+    if (candidate->stamp.flushes > forward->target.flushes) forward->target = candidate->stamp;
     *is_waiting = *is_waiting || far;
-    if (keep) i++;
-    else drop_candidate(forward, i);
+    i++;
   }
   return 0;
 }
@@ -207,7 +220,9 @@ hold (autobee_t *db) {
   forward->until_ms = forward->since_ms + (autobee__replicate_is_fetching(db) ? PATIENCE_MS : IDLE_MS);
   forward->has_news = false;
   if (now >= forward->until_ms) return AB_ETIMEDOUT;
-  if (forward->until_ms < db->retry_at_ms) db->retry_at_ms = forward->until_ms;
+  /* who has less than is needed says so to the connection only */
+  uint64_t next = now + POLL_MS < forward->until_ms ? now + POLL_MS : forward->until_ms;
+  if (next < db->retry_at_ms) db->retry_at_ms = next;
   if (forward->is_holding) return 0;
   forward->is_holding = true;
   autobee__replicate_hold(db, true);
@@ -249,44 +264,66 @@ forced (autobee_t *db) {
   return err == AB_ENOMEM || err == AB_EIO ? err : 0; /* given up, silently */
 }
 
+static int
+moved (autobee_t *db) {
+  forward_t *forward = &db->forward;
+  forward->count = 0;
+  if (!forward->is_holding) autobee__replicate_hold(db, true); /* what is below is not wanted any more */
+  forward->is_holding = true;
+  let_go(db);
+  autobee__replicate_lookup(db); /* what lies above, and who else is ahead */
+  return 0;
+}
+
+/* Nothing is to be had of this one. */
+static void
+drop_target (autobee_t *db) {
+  forward_t *forward = &db->forward;
+  for (size_t i = 0; i < forward->count;) {
+    if (ab_head_equal(&forward->candidates[i].stamp.system, &forward->target.system))
+      drop_candidate(forward, i);
+    else i++;
+  }
+  autobee__fill_end(db);
+  db->is_bumped = true; /* there may be another */
+}
+
+/* 0: moved, 1: it may still come, or an error. */
+static int
+approach (autobee_t *db) {
+  const stamp_t target = db->forward.target;
+  int err = db->options.sparse ? 0 : autobee__fill(db, &target.system);
+  if (err > 0) db->is_bumped = true;
+  if (err == 0) err = try_to_move(db, &target);
+  if (err == AB_EREMOTE && autobee__replicate_may_have(db, &target.system)) return 1;
+  return err;
+}
+
 int
 autobee__forward (autobee_t *db) {
   forward_t *forward = &db->forward;
+  bool is_waiting = false;
   if (forward->is_forced) return forced(db);
-  if (forward->count == 0 && forward->target.flushes == 0) {
+  if (forward->count == 0) {
     let_go(db);
     return 0;
   }
-  bool is_waiting = false;
-  int err = db->fill.stage != FILL_NONE ? 0 : choose(db, &is_waiting);
+  int err = choose(db, &is_waiting);
   if (err < 0) return err;
   if (!is_waiting && forward->target.flushes > 0) {
-    err = db->options.sparse ? 0 : autobee__fill(db, &forward->target.system);
-    if (err == 0) err = try_to_move(db, &forward->target);
-    if (err == 0) {
-      forward->count = 0;
-      if (!forward->is_holding) autobee__replicate_hold(db, true); /* what is below is not wanted any more */
-      forward->is_holding = true;
-      let_go(db);
-      autobee__replicate_lookup(db); /* what lies above, and who else is ahead */
-      return 0;
-    }
+    err = approach(db);
+    if (err == 0) return moved(db);
     if (err == AB_ENOMEM || err == AB_EIO) return err;
-    if (err == AB_ETOOBIG) {
-      give_up(db);
-      return 0;
-    }
-    if (err > 0) db->is_bumped = true;
-    is_waiting =
-      err > 0 || (err == AB_EREMOTE && autobee__replicate_may_have(db, &forward->target.system.key));
-    if (!is_waiting) memset(&forward->target, 0, sizeof(forward->target));
+    if (err == AB_ETOOBIG) give_up(db);
+    else if (err < 0) drop_target(db);
+    if (err < 0) return 0;
+    is_waiting = true;
   }
   if (!is_waiting) {
     let_go(db);
     return 0;
   }
   err = hold(db);
-  if (err != AB_ETIMEDOUT) return err;
-  give_up(db);
-  return 0;
+  if (err == AB_ETIMEDOUT) give_up(db);
+  return err == AB_ETIMEDOUT ? 0 : err;
 }

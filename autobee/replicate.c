@@ -307,15 +307,16 @@ autobee__replicate_is_connected (const autobee_t *db) {
 }
 
 static int
-is_not_refused (void *data, ab_stream_t *stream) {
-  return ab_stream_core_state(stream, data) != AB_CORE_REFUSED;
+may_have (void *data, ab_stream_t *stream) {
+  const ab_head_t *head = data;
+  return ab_stream_may_have(stream, &head->key, head->length);
 }
 
 bool
-autobee__replicate_may_have (const autobee_t *db, const ab_key_t *key) {
-  ab_key_t discovery_key;
-  ab_discovery_key(&discovery_key, key);
-  return db->replication != NULL && ab_store_each_stream(db->store, is_not_refused, &discovery_key) != 0;
+autobee__replicate_may_have (const autobee_t *db, const ab_head_t *head) {
+  ab_head_t discovered = {.length = head->length};
+  ab_discovery_key(&discovered.key, &head->key);
+  return db->replication != NULL && ab_store_each_stream(db->store, may_have, &discovered) != 0;
 }
 
 static int

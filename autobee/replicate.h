@@ -18,9 +18,9 @@ autobee__replicate_core (autobee_t *db, hypercore_t *core);
 /** Is there somebody to fetch from? */
 bool
 autobee__replicate_is_connected (const autobee_t *db);
-/** Somebody who did not refuse the core `key`? */
+/** Could one of those connected have so much of a core, by what they have said so far? */
 bool
-autobee__replicate_may_have (const autobee_t *db, const ab_key_t *key);
+autobee__replicate_may_have (const autobee_t *db, const ab_head_t *head);
 /** Is an answer to a request on its way? */
 bool
 autobee__replicate_is_fetching (const autobee_t *db);

@@ -340,7 +340,7 @@ take_stored (writer_t *writer, uint64_t *length, batch_t **out, bool *is_done) {
     if (err < 0) goto none;
 
     node_t *node = &batch->nodes[batch->count - 1];
-    if (writer == db->local && db->is_writable) node->optimistic = false;
+    if (writer == db->local && writer->is_added && !writer->is_removed) node->optimistic = false;
     if (!writer->is_added && !node->optimistic && !genesis) goto none;
     if (node->optimistic && genesis) goto none;
     if (node->optimistic && !writer->is_added && node->message.batch_end >= OPTIMISTIC_END) goto none;
@@ -469,6 +469,13 @@ tell_frozen (writer_t *writer) {
   autobee__event(db, &event, "the log of a writer does not decode, or was cut");
 }
 
+/* Of indexers without news so many; those that were attached last, as those are that had some. */
+static bool
+stays (const writer_t *writer) {
+  const autobee_t *db = writer->db;
+  return writer->max_weight == 2 && (db->options.conformance || db->attached.count <= ENGINE_INDEXERS_MAX);
+}
+
 int
 autobee__writers_refresh (autobee_t *db) {
   for (size_t i = 0; i < db->attached.count; i++) {
@@ -477,7 +484,7 @@ autobee__writers_refresh (autobee_t *db) {
     writer->peeked = NULL;
   }
   int err = autobee__writer_refresh(db->local, NULL);
-  if (err < 0) return err;
+  if (err < 0 && err != AB_EREMOTE) return err;
 
   for (size_t i = 0; i < db->attached.count;) {
     writer_t *writer = db->attached.writers[i];
@@ -507,7 +514,7 @@ autobee__writers_refresh (autobee_t *db) {
         writer->rejected_length = 0;
         db->is_bumped = true;
       }
-    } else if (!is_partial && writer != db->local && !writer->is_bootstrap && writer->max_weight != 2) {
+    } else if (!is_partial && writer != db->local && !writer->is_bootstrap && !stays(writer)) {
       autobee__writer_close(writer);
       continue;
     }
@@ -516,48 +523,7 @@ autobee__writers_refresh (autobee_t *db) {
   return 0;
 }
 
-/* ---- after a fast-forward: logs that are on record and not here ---- */
-
-static int
-follow_partial (autobee_t *db, const ab_key_t *key, const record_writer_t *record) {
-  hypercore_t *core;
-  if (record->is_anchor || ab_key_equal(key, &db->local->key)) return 0;
-  if (autobee__writer_find(db, key) != NULL) return 0;
-  int err = autobee__writer_core(db, key, &core);
-  if (err < 0) return err;
-  if (hypercore_contiguous_length(core) < record->length) return autobee__writer_attach(db, key, core, NULL);
-  hypercore_close(core);
-  return 0;
-}
-
-int
-autobee__writers_backfill (autobee_t *db) {
-  static const uint8_t upper[] = {1, 1};
-  uint8_t lower[RECORD_WRITER_KEY_LEN];
-  if (!db->backfill.is_begun || db->attached.count >= ENGINE_BACKFILL_MAX) return 0;
-  autobee__record_writer_key(lower, &db->backfill.last);
-  bee_range_t range = {
-    .lower = ab_slice(lower, sizeof(lower)),
-    .upper = ab_slice(upper, 2),
-    .has_lower = true,
-    .has_upper = true,
-    .upper_open = true};
-  bee_cursor_t *cursor;
-  bee_entry_t entry;
-  int err = bee_cursor_open(db->system.bee, &range, &cursor);
-  if (err < 0) return err;
-  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
-    record_writer_t record;
-    ab_key_t key;
-    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
-    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) break;
-    if ((err = follow_partial(db, &key, &record)) < 0) break;
-    db->backfill.last = key;
-    if (db->attached.count >= ENGINE_BACKFILL_MAX) break;
-  }
-  bee_cursor_close(cursor);
-  return err == AB_EEND || err == AB_EREMOTE ? 0 : err; /* what is missing is looked for again */
-}
+/* ---- over restarts ---- */
 
 #define FOLLOWED "autobee/followed" /* ours: a zero, then keys of writers */
 

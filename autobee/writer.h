@@ -59,10 +59,6 @@ autobee__writers_hint (autobee_t *db, const ab_key_t *key, uint64_t length);
 /** 10.6, at the end of an iteration. */
 int
 autobee__writers_refresh (autobee_t *db);
-/** After a fast-forward: follow the writers whose logs are on record and not here, so many at a time, until
- * they are whole. */
-int
-autobee__writers_backfill (autobee_t *db);
 /** Note which writers are followed, so that the next open need not look at all that are on record. */
 int
 autobee__writers_store (autobee_t *db);

@@ -165,6 +165,9 @@ typedef enum {
 
 AB_API ab_core_state_t
 ab_stream_core_state (const ab_stream_t *stream, const ab_key_t *discovery_key);
+/** Could the peer still give so much of the core, by what it has said? */
+AB_API bool
+ab_stream_may_have (const ab_stream_t *stream, const ab_key_t *discovery_key, uint64_t length);
 
 /** Call `each` for every stream of the store that runs, until it returns non-zero (which is then returned).
  */

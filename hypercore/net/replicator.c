@@ -91,6 +91,7 @@ reset (ab__replicator_t *replicator) {
   replicator->said_sync = replicator->sync_due = false;
   replicator->acked = replicator->said_contiguous = 0;
   replicator->is_slow = replicator->manifest_asked = replicator->upgrade_refused = false;
+  replicator->upgrade_denied = false;
   replicator->refused_count = 0;
   replicator->cursor_of = NULL;
   replicator->run_start = UINT64_MAX;
@@ -292,6 +293,7 @@ ab__replicator_news (ab__replicator_t *replicator, ab__span_t drop, const ab__sp
     }
   }
   replicator->pump_due = true; /* what is acknowledged and asked for depends on it */
+  replicator->upgrade_denied = false;
   if (replicator->remote.fork == replicator->core->fork)
     replicator->sync_due |= can_upgrade(replicator) && !replicator->said.can_upgrade;
   ab__replicator_queue(replicator);

@@ -89,6 +89,7 @@ struct ab__replicator_s {
   bool pump_due;
   bool manifest_asked;  /* and nothing new said since */
   bool upgrade_refused; /* likewise */
+  bool upgrade_denied;  /* by us, and nothing new came here since */
   uint64_t refused[AB__REFUSED_MAX];
   size_t refused_count;
   uint32_t *wanted_segments;

@@ -144,6 +144,7 @@ answer (ab__replicator_t *replicator, const ab_request_t *request) {
     if (err != AB_EOPERATION) {
       ab_store_log(core->net->store, 1, "net", "cannot answer a request: %s", ab_strerror(err));
     }
+    replicator->upgrade_denied |= request->has_upgrade; /* a sparse copy lacks the nodes for some */
     err = no_data(replicator, request->id, AB__NOT_VALID);
   }
   ab_arena_destroy(&arena);

@@ -431,11 +431,30 @@ open_channels (ab_stream_t *stream) {
   return err;
 }
 
+/* A sparse copy of a log may lack what proves it to one that knows less of it. */
+static bool
+may_get_upgrade (const ab__replicator_t *replicator) {
+  if (replicator->upgrade_refused) return false;
+  return replicator->remote.can_upgrade || replicator->acked != replicator->core->length;
+}
+
 ab_core_state_t
 ab_stream_core_state (const ab_stream_t *stream, const ab_key_t *discovery_key) {
   const ab__netcore_t *core = stream->net == NULL ? NULL : ab__net_find(stream->net, discovery_key);
   const ab__replicator_t *replicator = core == NULL ? NULL : ab__replicator_find(core, stream);
   return replicator == NULL ? AB_CORE_NONE : replicator->state;
+}
+
+bool
+ab_stream_may_have (const ab_stream_t *stream, const ab_key_t *discovery_key, uint64_t length) {
+  const ab__netcore_t *core = stream->net == NULL ? NULL : ab__net_find(stream->net, discovery_key);
+  const ab__replicator_t *replicator = core == NULL ? NULL : ab__replicator_find(core, stream);
+  if (replicator == NULL || replicator->state == AB_CORE_NONE || replicator->state == AB_CORE_WAITING)
+    return true;
+  if (replicator->state == AB_CORE_REFUSED) return false;
+  if (!replicator->synced || replicator->remote.fork != core->fork) return true;
+  if (replicator->remote.length < length) return false;
+  return core->length >= length || may_get_upgrade(replicator);
 }
 
 int
@@ -587,6 +606,14 @@ ab_stream_tick (ab_stream_t *stream) {
 /* ---- how it stands ---- */
 
 static bool
+may_give_upgrade (const ab__replicator_t *replicator) {
+  const ab__sync_t *said = &replicator->said;
+  if (replicator->upgrade_denied || replicator->stream->options.pull_only) return false;
+  return said->can_upgrade || said->length != replicator->core->length ||
+         said->remote_length != replicator->remote.length;
+}
+
+static bool
 core_in_sync (const ab_stream_t *stream, const ab__netcore_t *core) {
   const ab__replicator_t *replicator = ab__replicator_find(core, stream);
   if (replicator == NULL || replicator->state == AB_CORE_WAITING || replicator->state == AB_CORE_NONE)
@@ -596,8 +623,8 @@ core_in_sync (const ab_stream_t *stream, const ab__netcore_t *core) {
     return false;
   const ab__sync_t *remote = &replicator->remote;
   if (remote->fork != core->fork) return remote->fork < core->fork;
-  if (remote->length > core->length && remote->uploading) return false;
-  if (remote->length < core->length && remote->downloading && !stream->options.pull_only) return false;
+  if (remote->length > core->length && remote->uploading && may_get_upgrade(replicator)) return false;
+  if (remote->length < core->length && remote->downloading && may_give_upgrade(replicator)) return false;
   for (size_t i = 0; i < core->urgent_count; i++) {
     if (ab__have_block(&replicator->have, core->urgent[i])) return false;
   }

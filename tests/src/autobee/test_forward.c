@@ -122,17 +122,26 @@ a_late_peer_reads_after_fetching_a_small_part (void **state) {
   end(&late);
 }
 
+static int
+count_known (void *data, const autobee_log_entry_t *entry) {
+  *(size_t *) data += entry->has_block;
+  return 0;
+}
+
 static void
-then_it_fetches_the_rest_of_the_view_but_no_history (void **state) {
+then_it_fetches_the_rest_and_the_order_but_no_older_views (void **state) {
   (void) state;
   late_t late;
+  size_t known = 0;
   begin(&late, VALUES);
   join_with(&late, NULL, NULL);
   assert_true(autobee_is_idle(late.joiner.db));
   ab_stream_stats_t stats;
   ab_stream_stats(late.wire.ends[0], &stats);
-  assert_true(stats.blocks_in < 5 * VALUES / 2);
+  assert_true(stats.blocks_in < 7 * VALUES / 2);
   wire_close(&late.wire);
+  assert_int_equal(autobee_log(late.joiner.db, count_known, &known), 0);
+  assert_int_equal(known, VALUES);
   assert_same_view(&late.founder, &late.joiner);
   peer_close(&late.joiner);
   peer_close(&late.founder);
@@ -311,7 +320,7 @@ int
 main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_late_peer_reads_after_fetching_a_small_part),
-    cmocka_unit_test(then_it_fetches_the_rest_of_the_view_but_no_history),
+    cmocka_unit_test(then_it_fetches_the_rest_and_the_order_but_no_older_views),
     cmocka_unit_test(a_gap_that_is_small_is_applied),
     cmocka_unit_test(who_does_not_want_it_applies_everything),
     cmocka_unit_test(the_application_decides_whom_to_trust),

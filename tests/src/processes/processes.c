@@ -1,6 +1,8 @@
 /* processes.c: eight processes of the program, each a writer of one database.
  *
- *   processes PROGRAM SCRIPT FIRST LAST   a run and a line of output for each of the seeds FIRST to LAST
+ *   processes PROGRAM SCRIPT FIRST LAST [--fast-forward]
+ *
+ * A run and a line of output for each of the seeds FIRST to LAST. With --fast-forward all may adopt states.
  *
  * In a round some append, some exchange everything with another, and sometimes one is closed or killed in the
  * midst of it and started again. A log of length n holds its writer's operations 1 to n: each puts a key of
@@ -43,6 +45,7 @@ typedef struct {
 
 typedef struct {
   const char *program, *script;
+  bool fast_forward;
   char key[128]; /* of the database */
   rng_t dice;
   peer_t peers[PEERS];
@@ -73,8 +76,9 @@ static void
 make_peer (run_t *run, peer_t *peer, const char *name) {
   bool is_first = run->key[0] == 0;
   char *script = (char *) run->script, line[sizeof(run->key)];
-  char *init[] = {"init", "--apply", script, NULL};
-  char *join[] = {"join", run->key, "--apply", script, NULL};
+  char *forward = run->fast_forward ? "--fast-forward" : NULL;
+  char *init[] = {"init", "--apply", script, forward, NULL};
+  char *join[] = {"join", run->key, "--apply", script, forward, NULL};
   tmpdir_path(peer->folder, dir, name);
   serving_run(run->program, peer->folder, is_first ? init : join, line, sizeof(line));
   if (is_first) memcpy(run->key, line, sizeof(line));
@@ -338,8 +342,8 @@ set_up (run_t *run) {
 }
 
 static void
-play (const char *program, const char *script, unsigned seed) {
-  run_t run = {.program = program, .script = script, .dice = rng(seed)};
+play (const char *program, const char *script, bool fast_forward, unsigned seed) {
+  run_t run = {.program = program, .script = script, .fast_forward = fast_forward, .dice = rng(seed)};
   struct timespec began, ended;
   hashes_t hashes;
   clock_gettime(CLOCK_MONOTONIC, &began);
@@ -374,8 +378,9 @@ play (const char *program, const char *script, unsigned seed) {
 
 int
 main (int argc, char **argv) {
-  if (argc != 5) serving_die("usage: processes PROGRAM SCRIPT FIRST LAST");
+  bool fast_forward = argc == 6 && strcmp(argv[5], "--fast-forward") == 0;
+  if (argc != 5 && !fast_forward) serving_die("usage: processes PROGRAM SCRIPT FIRST LAST [--fast-forward]");
   unsigned first = (unsigned) strtoul(argv[3], NULL, 10), last = (unsigned) strtoul(argv[4], NULL, 10);
-  for (unsigned seed = first; seed <= last; seed++) play(argv[1], argv[2], seed);
+  for (unsigned seed = first; seed <= last; seed++) play(argv[1], argv[2], fast_forward, seed);
   return 0;
 }
