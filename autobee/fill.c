@@ -67,12 +67,27 @@ walk_state (autobee_t *db) {
 
 /* ---- the order ---- */
 
-/* The weight that the next node of the local writer may have in the new state. */
+/* Own batches that the new state does not know may be older than everything in it. */
 static int
-local_weight (autobee_t *db, uint64_t *weight) {
+note_unknown_batch (autobee_t *db, uint64_t length) {
+  ab_slice_t block;
+  ab_arena_t arena = {0};
+  oplog_message_t message;
+  if (length >= hypercore_length(db->local->core)) return 0;
+  int err = hypercore_get(db->local->core, length, &block);
+  if (err == 0) err = autobee__oplog_decode(block, &arena, &message);
+  if (err == 0 && message.timestamp_ms < db->fill.timestamp_ms) db->fill.timestamp_ms = message.timestamp_ms;
+  ab_arena_destroy(&arena);
+  return err;
+}
+
+/* How far back a batch of the local writer may belong: the weight that it may have in the new state, and the
+ * time. */
+static int
+local_place (autobee_t *db, uint64_t *weight) {
   bee_t *bee;
   bee_entry_t entry;
-  record_writer_t record;
+  record_writer_t record = {0};
   uint8_t key[RECORD_WRITER_KEY_LEN];
   autobee__record_writer_key(key, &db->local->key);
   *weight = 0;
@@ -82,17 +97,18 @@ local_weight (autobee_t *db, uint64_t *weight) {
   if (err == 0) err = autobee__record_writer_decode(entry.value, &record);
   if (err == 0) *weight = record.weight > record.max_weight ? record.weight : record.max_weight;
   bee_close(bee);
-  return err == AB_ENOTFOUND ? 0 : err;
+  if (err < 0 && err != AB_ENOTFOUND) return err;
+  return note_unknown_batch(db, record.length);
 }
 
-/* Back to the last batch that every new local one stands behind; `fill->system` becomes the state there. */
+/* Back to the last batch that every local one stands behind; `fill->system` becomes the state there. */
 static int
 walk_order (autobee_t *db) {
   fill_t *fill = &db->fill;
   ab_head_t head = fill->system;
   uint64_t weight;
   size_t missing = 0, passed = 0;
-  int err = local_weight(db, &weight);
+  int err = local_place(db, &weight);
   while (err == 0 && head.length > 0) {
     system_flush_t flush;
     batch_t *batch = NULL;
