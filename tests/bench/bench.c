@@ -40,6 +40,7 @@ static const struct {
   {"W11", w11, false},
   {"W12", w12, false},
   {"backlog", backlog, false},
+  {"writers", writers, false},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -150,6 +150,8 @@ w7_net_256k (const bench_t *bench);
 void
 backlog (const bench_t *bench);
 void
+writers (const bench_t *bench);
+void
 w8 (const bench_t *bench);
 void
 w8_first_get (const char *dir); /* the new process of W8 */

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "autobee/engine.h"
 #include "hypercore/net/wire.h"
 
 /* Two peers on one database, the second granted, connected. */
@@ -145,6 +146,41 @@ weak_writers_are_heard_again_after_they_were_left (void **state) {
   close_pair(peers, &wire);
 }
 
+/* More than are followed or are listened to. */
+static void
+grant_silent_indexers (peer_t *peer) {
+  static char grants[600][128];
+  ab_slice_t values[600];
+  for (size_t i = 0; i < 600; i++) {
+    ab_key_t key = {{(uint8_t) i, (uint8_t) (i >> 8), 1}};
+    char text[AB_KEY_TEXT_LEN + 1];
+    ab_key_to_text(&key, text);
+    snprintf(grants[i], sizeof(grants[i]), "{\"addWriter\":\"%s\"}", text);
+    values[i] = ab_text(grants[i]);
+  }
+  assert_int_equal(autobee_append(peer->db, values, 600, 0, NULL), 0);
+}
+
+static void
+an_indexer_is_heard_among_many_silent_ones (void **state) {
+  (void) state;
+  world_t world;
+  peer_t peers[2];
+  wire_t wire = {0};
+  open_pair(&world, peers, &wire);
+  wire_run(&wire);
+  grant_silent_indexers(&peers[0]);
+  wire_run(&wire);
+  for (int i = 0; i < 3; i++) {
+    for (int k = 0; k < 2; k++) assert_true(peers[k].db->attached.count <= ENGINE_INDEXERS_MAX);
+    peer_append(&peers[1], i % 2 == 0 ? "{\"put\":{\"k\":\"a\"}}" : "{\"put\":{\"k\":\"b\"}}");
+    wire_run(&wire);
+    assert_value(&peers[0], "k", i % 2 == 0 ? "a" : "b");
+    assert_same_view(&peers[0], &peers[1]);
+  }
+  close_pair(peers, &wire);
+}
+
 int
 main (void) {
   const struct CMUnitTest tests[] = {
@@ -153,6 +189,7 @@ main (void) {
     cmocka_unit_test(what_was_written_apart_meets_at_the_next_connection),
     cmocka_unit_test(a_writer_is_found_through_somebody_else),
     cmocka_unit_test(weak_writers_are_heard_again_after_they_were_left),
+    cmocka_unit_test(an_indexer_is_heard_among_many_silent_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  *                                 would leave it, in every mode of disk.h
  *   crash no-sync POINTS [SEED]   the same with fdatasync doing nothing: passes only if losses are found
  *   crash announce APPENDS [SEED] a process of the program tells others only what is on its disk
+ *   crash sync POINTS [SEED]      a peer that syncs with others loses power, and goes on with them
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,8 +21,9 @@
 #include "announce.h"
 #include "disk.h"
 #include "support/tmpdir.h"
+#include "sync.h"
 
-#define USAGE "usage: crash kill|power|no-sync POINTS [SEED] | announce APPENDS [SEED]"
+#define USAGE "usage: crash kill|power|no-sync|sync POINTS [SEED] | announce APPENDS [SEED]"
 
 static char dir[TMPDIR_MAX];
 static size_t failures;
@@ -213,6 +215,7 @@ main (int argc, char **argv) {
   if (strcmp(argv[1], "kill") == 0) kill_victims(count, &dice);
   else if (strcmp(argv[1], "power") == 0 || no_sync) cut_power(count, &dice, no_sync);
   else if (strcmp(argv[1], "announce") == 0) failures += announce_check(dir, count, &dice) ? 0 : 1;
+  else if (strcmp(argv[1], "sync") == 0) failures += sync_check(dir, count, &dice) ? 0 : 1;
   else die(USAGE);
   tmpdir_remove(dir);
   if (no_sync) return failures > 0 ? 0 : 1; /* a test that cannot fail tests nothing */

@@ -37,8 +37,9 @@ static int log_fd = -1;
 static int ack_fd = -1;
 static bool no_sync;
 static uint64_t kill_at = UINT64_MAX;
-static uint64_t operations;
 static bool is_ready;
+
+__attribute__((visibility("default"))) uint64_t crash_operations; /* noted so far: a victim may ask */
 
 static void
 get_ready (void) {
@@ -78,7 +79,7 @@ put (const void *data, size_t len) {
 /* Called before the operation takes place. */
 static void
 note (disk_kind_t kind, const char *path, bool is_durable, uint64_t offset, const void *data, size_t len) {
-  if (operations++ == kill_at) {
+  if (crash_operations++ == kill_at) {
     kill(getpid(), SIGKILL);
     for (;;) pause();
   }
