@@ -37,6 +37,7 @@
 #define ENGINE_ITERATION_MAX 1024 /* batches, then what is done is stored */
 #define ENGINE_ITERATION_LOCAL 32 /* the same when local nodes wait to be written */
 #define ENGINE_MERGE_MAX 64       /* batches that a run takes in, or as many as it has to apply again */
+#define ENGINE_CHANGED_MAX 256    /* writers with undone grants, for a run to take in batches of the others */
 
 typedef struct writer_s writer_t;
 struct writer_s {
@@ -55,6 +56,8 @@ struct writer_s {
   uint64_t max_weight;
   uint64_t hinted; /* length that somebody announced */
   batch_t *peeked;
+  uint64_t undone_in; /* run in which a batch of it was undone */
+  uint64_t tried_at;  /* undo after which it had no batch that could be merged */
 
   bool is_waiting;
   ab_head_t waiting; /* for this node to be applied */
@@ -100,8 +103,10 @@ typedef struct {
   ab_arena_t arena;
   bool has_undone;
   bool keep_blocks; /* drop nothing before it is complete */
-  bool may_merge;   /* what was undone granted and removed nobody */
-  batch_t *next;    /* of the same writer, held until its place comes */
+  uint64_t number;  /* of the run; not forgotten with it */
+  uint64_t undo;    /* the same of its last undo */
+  keymap_t changed; /* writers whose grants were undone */
+  bool has_many;    /* more than fit there */
   size_t merged_count;
 
   ab_head_t head; /* before an optimistic attempt */

@@ -203,9 +203,52 @@ push_item (run_t *run, batch_t *batch, const window_entry_t *entry) {
     item->last = entry->last;
     item->weight = entry->weight;
     item->timestamp_ms = entry->timestamp_ms;
-    if (!entry->is_plain) run->may_merge = false;
   }
   return 0;
+}
+
+typedef struct {
+  run_t *run;
+  const ab_key_t *author;
+} grants_t;
+
+static int
+note_changed (void *data, const ab_key_t *writer) {
+  grants_t *grants = data;
+  run_t *run = grants->run;
+  if (ab_key_equal(writer, grants->author)) return 0; /* what it wrote is on record with what it granted */
+  if (run->changed.count < ENGINE_CHANGED_MAX) return autobee__keymap_put(&run->changed, writer, run);
+  run->has_many = true;
+  return 0;
+}
+
+/* What going back to before entry `at` of the window takes away, as far as the weights of others depend on
+ * it. */
+static int
+note_undone (autobee_t *db, size_t at) {
+  const window_t *window = &db->window;
+  for (size_t i = at; i < window->count; i++) {
+    const window_entry_t *entry = window_at(window, i);
+    writer_t *writer = autobee__writer_find(db, &entry->writer);
+    if (writer != NULL) writer->undone_in = db->run.number;
+    if (entry->is_plain) continue;
+    const ab_head_t *head = i + 1 < window->count ? &window_at(window, i + 1)->before : &db->system.head;
+    grants_t grants = {&db->run, &entry->writer};
+    int err = autobee__system_recorded(&db->system, head, note_changed, &grants);
+    if (err < 0) return err;
+  }
+  return 0;
+}
+
+/* What was taken of others' logs may follow something that is undone. */
+static void
+unpeek (autobee_t *db) {
+  for (size_t i = 0; i < db->attached.count; i++) {
+    writer_t *writer = db->attached.writers[i];
+    if (writer == db->local) continue;
+    autobee__batch_release(writer->peeked);
+    writer->peeked = NULL;
+  }
 }
 
 /* Go back to before entry `at` of the window. */
@@ -213,8 +256,10 @@ static int
 undo_to (autobee_t *db, size_t at) {
   ab_head_t head = window_at(&db->window, at)->before;
   db->run.has_undone = true;
-  int err = autobee__move(db, &head);
-  if (err < 0) return err;
+  db->run.undo++;
+  int err = db->options.conformance ? 0 : note_undone(db, at);
+  if (err < 0 || (err = autobee__move(db, &head)) < 0) return err;
+  if (!db->options.conformance) unpeek(db);
   autobee__window_cut(&db->window, at);
   db->undos++;
   if (db->system.flushes < db->undone_to) db->undone_to = db->system.flushes;
@@ -496,12 +541,12 @@ autobee__run_clear (autobee_t *db) {
   run_t *run = &db->run;
   for (size_t i = 0; i < run->count; i++) autobee__batch_release(run->items[i].batch);
   autobee__batch_release(run->batch);
-  autobee__batch_release(run->next);
-  run->batch = run->next = NULL;
+  run->batch = NULL;
   run->count = run->given_count = 0;
   run->writer = NULL;
   run->is_active = false;
   autobee__keymap_destroy(&run->rises);
+  autobee__keymap_destroy(&run->changed);
   ab_arena_destroy(&run->arena);
 }
 
@@ -512,12 +557,13 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
   run->is_optimistic = optimistic;
   run->is_placed = false;
   run->has_undone = false;
-  run->may_merge = !db->options.conformance;
+  run->has_many = false;
   run->merged_count = 0;
+  run->number++;
   run->keep_blocks = optimistic || db->has_foreign_heads;
   run->writer = writer;
   run->batch = batch;
-  run->rises.seed = db->seed;
+  run->rises.seed = run->changed.seed = db->seed;
   run->head = db->system.head;
   run->system_length = hypercore_length(db->system_core);
   run->view_length = hypercore_length(db->view_core);
@@ -572,46 +618,80 @@ place (autobee_t *db, batch_t *batch, bool *settled) {
   return 0;
 }
 
-/* While a late writer's batch displaces others, its following ones are often older than those, too. They are
- * taken before what was undone is applied again, so that it is applied once and not once for each of them. As
- * nothing undone grants or removes, their weights are what they would be later, and so is the order. */
-static int
-merge_next (autobee_t *db) {
-  run_t *run = &db->run;
-  if (!run->has_undone || !run->may_merge || run->writer == NULL || !run->writer->is_added) return 0;
-  if (run->merged_count >= ENGINE_MERGE_MAX && run->merged_count >= run->count) return 0;
-  if (run->writer->peeked != NULL || run->given_count > 0) return 0; /* its last one comes first */
-  const run_item_t *item = &run->items[run->count - 1];
+/* ---- merging: late batches go in before what was undone is applied again, so that it is applied once ----
+ */
 
-  int err;
-  if (run->next == NULL) {
-    err = autobee__writer_take(run->writer, &run->next);
-    if (err < 0 || run->next == NULL) {
-      run->may_merge = false; /* it has no more, or they wait for what is undone */
-      return err;
-    }
-  }
-  if ((err = autobee__resolve(db, run->next)) < 0) return err;
-  order_entry_t next = batch_entry(run->next);
-  order_entry_t undone = {
-    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms};
-  if (!order_before(&next, &undone)) return 0;
-  if ((err = push_item(run, run->next, NULL)) < 0) return err;
-  autobee__batch_release(run->next);
-  run->next = NULL;
-  run->merged_count++;
+/* Of a writer whose grants stand: is the batch's weight the one that it would have with everything undone
+ * applied again? Then so is its place. */
+static int
+has_final_weight (autobee_t *db, const batch_t *batch, bool *final) {
+  const oplog_witness_t *witness = batch_witness(batch);
+  record_writer_t spaces[2];
+  const record_writer_t *record, *backer;
+  *final = true;
+  if (witness == NULL) return 0;
+  int err = record_of(db, &batch->writer, &spaces[0], &record);
+  if (err < 0 || !autobee__witness_counts(witness, &batch->writer, record)) return err;
+  if ((err = record_of(db, &witness->backer.key, &spaces[1], &backer)) < 0) return err;
+  *final = backer != NULL && backer->length >= witness->backer.length &&
+           autobee__keymap_get(&db->run.changed, &witness->backer.key) == NULL;
   return 0;
 }
 
-static void
-end_backlog (autobee_t *db) {
-  run_t *run = &db->run;
-  if (run->next != NULL && run->writer != NULL) {
-    run->next->is_weighed = false;
-    run->writer->peeked = run->next;
-    run->next = NULL;
+/* Its next batch, if that can be merged, becomes `peeked`. */
+static int
+peek_late (autobee_t *db, writer_t *writer) {
+  bool final = false;
+  if (writer->peeked != NULL || writer->tried_at == db->run.undo) return 0;
+  writer->tried_at = db->run.undo;
+  if (writer->undone_in == db->run.number || !writer->is_added) return 0;
+  if (autobee__keymap_get(&db->run.changed, &writer->key) != NULL) return 0; /* it may be no writer here */
+  batch_t *batch;
+  int err = autobee__writer_take(writer, &batch);
+  if (err == AB_EREMOTE) return 0; /* looked at again after the run */
+  if (err < 0 || batch == NULL) return err;
+  if ((err = has_final_weight(db, batch, &final)) == 0 && final) err = autobee__resolve(db, batch);
+  if (err == 0 && final) writer->peeked = batch;
+  else autobee__batch_release(batch);
+  return err;
+}
+
+/* The best of those that belong before what is next, or NULL. */
+static int
+find_late (autobee_t *db, writer_t **late) {
+  const run_item_t *item = &db->run.items[db->run.count - 1];
+  order_entry_t next = {
+    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms};
+  *late = NULL;
+  for (size_t i = 0; i < db->pending.count;) {
+    writer_t *writer = db->pending.writers[i];
+    int err = writer == db->local ? 0 : peek_late(db, writer);
+    if (err < 0) return err;
+    if (i < db->pending.count && db->pending.writers[i] == writer) i++; /* else another one stands there */
+    if (writer->peeked == NULL || writer == db->local) continue;
+    order_entry_t entry = batch_entry(writer->peeked);
+    if (!order_before(&entry, &next)) continue;
+    next = entry;
+    *late = writer;
   }
-  autobee__run_clear(db);
+  return 0;
+}
+
+static int
+merge_late (autobee_t *db) {
+  run_t *run = &db->run;
+  writer_t *writer;
+  if (!run->has_undone || run->has_many || db->options.conformance) return 0;
+  if (run->merged_count >= ENGINE_MERGE_MAX && run->merged_count >= run->count) return 0;
+  if (run->given_count > 0) return 0; /* one after the other */
+  int err = find_late(db, &writer);
+  if (err < 0 || writer == NULL) return err;
+  if ((err = push_item(run, writer->peeked, NULL)) < 0) return err;
+  autobee__batch_release(writer->peeked);
+  writer->peeked = NULL;
+  writer->tried_at = 0; /* there may be more */
+  run->merged_count++;
+  return 0;
 }
 
 static int
@@ -619,7 +699,7 @@ step_backlog (autobee_t *db) {
   for (;;) {
     batch_t *batch;
     bool settled;
-    int err = merge_next(db);
+    int err = merge_late(db);
     if (err < 0) return err;
     if ((err = next_batch(db, &batch)) < 0) return err;
     if ((err = place(db, batch, &settled)) < 0) return err;
@@ -627,7 +707,7 @@ step_backlog (autobee_t *db) {
     if ((err = apply_batch(db, batch, batch_first(batch)->optimistic, false)) < 0) return err;
     autobee__writers_wake(db, &batch->writer, batch_last(batch)->length);
     pop_item(&db->run);
-    if (db->run.count == 0) end_backlog(db);
+    if (db->run.count == 0) autobee__run_clear(db);
     return 0;
   }
 }

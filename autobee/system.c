@@ -470,3 +470,30 @@ autobee__system_history (system_t *system, const ab_head_t *head, system_flush_t
   out->is_plain = history.records == 1 && !out->record.is_removed;
   return 0;
 }
+
+typedef struct {
+  int (*each)(void *data, const ab_key_t *writer);
+  void *data;
+  int result;
+} recorded_t;
+
+static int
+see_recorded (void *data, ab_slice_t key, ab_slice_t value, bool has_value) {
+  recorded_t *recorded = data;
+  ab_key_t writer;
+  (void) value;
+  (void) has_value;
+  if (!autobee__record_is_writer_key(key, &writer)) return 0;
+  recorded->result = recorded->each(recorded->data, &writer);
+  return recorded->result != 0;
+}
+
+int
+autobee__system_recorded (
+  system_t *system, const ab_head_t *head, int (*each)(void *data, const ab_key_t *writer), void *data
+) {
+  recorded_t recorded = {each, data, 0};
+  bee_change_t change;
+  int err = bee_change(system->bee, head, &change, see_recorded, &recorded);
+  return err < 0 ? err : recorded.result;
+}

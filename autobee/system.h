@@ -131,5 +131,10 @@ typedef struct {
 /** The flush that ends at `head` (length above 0), read from the history. */
 int
 autobee__system_history (system_t *system, const ab_head_t *head, system_flush_t *out);
+/** Every writer that it recorded, until `each` returns non-zero (which is then returned). */
+int
+autobee__system_recorded (
+  system_t *system, const ab_head_t *head, int (*each)(void *data, const ab_key_t *writer), void *data
+);
 
 #endif

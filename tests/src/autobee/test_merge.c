@@ -159,6 +159,39 @@ a_late_writers_nodes_displace_the_others_once (void **state) {
   close_group(peers, 3);
 }
 
+/* Also when a grant of somebody else is undone with them. */
+static void
+several_late_writers_displace_the_others_once (void **state) {
+  (void) state;
+  enum { COUNT = 30 };
+  world_t world;
+  peer_t peers[4], stranger;
+  open_group(&world, peers, 4);
+  ab_key_t key;
+  autobee_key(peers[0].db, &key);
+  peer_open(&world, &stranger, 9, NULL, &key, NULL);
+  for (int i = 0; i < COUNT; i++) {
+    peer_append(&peers[1], "{\"put\":{\"k\":\"older\"}}");
+    peer_append(&peers[2], "{\"put\":{\"l\":\"older\"}}");
+  }
+  for (int i = 0; i < COUNT; i++) {
+    peer_append(&peers[0], "{\"put\":{\"k\":\"newer\"}}");
+    if (i == COUNT / 2) peer_grant(&peers[0], &stranger);
+  }
+  peer_send(&peers[0], &peers[3]);
+  autobee_info_t before, after;
+  autobee_info(peers[3].db, &before);
+  peer_hand_over(&peers[1], &peers[3]);
+  peer_send(&peers[2], &peers[3]);
+  autobee_info(peers[3].db, &after);
+  assert_int_equal(after.flushes, before.flushes + 2 * COUNT);
+  assert_in_range(after.applies - before.applies, 3 * COUNT + 1, 3 * COUNT + 8);
+  peers_mesh(peers, 4);
+  for (int i = 1; i < 4; i++) assert_same_view(&peers[0], &peers[i]);
+  peer_close(&stranger);
+  close_group(peers, 4);
+}
+
 static void
 a_writer_may_rotate_to_another_core (void **state) {
   (void) state;
@@ -306,6 +339,7 @@ main (void) {
     cmocka_unit_test(random_writers_converge),
     cmocka_unit_test(a_reorder_survives_reopening),
     cmocka_unit_test(a_late_writers_nodes_displace_the_others_once),
+    cmocka_unit_test(several_late_writers_displace_the_others_once),
     cmocka_unit_test(a_writer_may_rotate_to_another_core),
     cmocka_unit_test(a_node_from_the_future_waits_for_its_time),
     cmocka_unit_test(many_heads_are_joined_by_a_null_node_once),
