@@ -33,6 +33,8 @@ static const control_command_t commands[] = {
   {"compare", control_compare, COMMAND_READ},
   {"wait", control_wait, COMMAND_PLAIN},
   {"watch", control_watch, COMMAND_PLAIN},
+  {"newWriter", control_new_writer, COMMAND_PLAIN},
+  {"rotate", control_rotate, COMMAND_PLAIN},
   {"update", control_update, COMMAND_PLAIN},
   {"wakeup", control_wakeup, COMMAND_PLAIN},
   {"listen", control_listen, COMMAND_PLAIN},

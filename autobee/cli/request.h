@@ -167,6 +167,10 @@ control_wait (request_t *request);
 int
 control_watch (request_t *request);
 int
+control_new_writer (request_t *request);
+int
+control_rotate (request_t *request);
+int
 control_update (request_t *request);
 int
 control_wakeup (request_t *request);
