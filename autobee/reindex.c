@@ -91,5 +91,6 @@ autobee__reindex_check (autobee_t *db, bool *whole) {
   /* what re-applied grants would have this peer testify, it has testified */
   if (db->attestation_count > reindex->attestation_count) db->attestation_count = reindex->attestation_count;
   autobee__fill_end(db);
+  db->is_bumped = true; /* for what was appended meanwhile */
   return note(db, false);
 }

@@ -87,6 +87,11 @@ host_random (void *data, uint8_t *out, size_t len) {
   for (size_t i = 0; i < len; i++) out[i] = (uint8_t) rng_next(&host->random);
 }
 
+static bool
+is_off (const host_t *host) {
+  return host->is_off != NULL && *host->is_off;
+}
+
 /* ---- events ---- */
 
 static bool
@@ -125,7 +130,7 @@ pop_event (net_t *net) {
 
 static void
 run_host_at (host_t *host, uint64_t at_ms) {
-  if (host->store == NULL || at_ms >= host->run_at_ms) return;
+  if (host->store == NULL || is_off(host) || at_ms >= host->run_at_ms) return;
   host->run_at_ms = at_ms;
   push_event(host->net, (net_event_t){.at_ms = at_ms, .host = host});
 }
@@ -334,6 +339,7 @@ run_host (host_t *host) {
   host->run_at_ms = UINT64_MAX;
   int more = ab_store_run(host->store, 1 + rng_below(&net->random, 10), &deadline_ms);
   net_trace(net, "%d runs: %d", number_of(host), more);
+  if (is_off(host)) return;
   if (more < 0) net_fail(net, "%s: %s", ab_err_name(more), ab_store_errmsg(host->store));
   for (link_t *link = net->links; link != NULL; link = link->next) {
     for (int end = 0; end < 2; end++) {
@@ -359,8 +365,8 @@ static void
 arrive (net_t *net, link_t *link, int end) {
   pipe_t *pipe = &link->pipes[end];
   chunk_t *chunk = pipe->first;
-  ab_stream_t *stream = link->streams[1 - end];
   host_t *host = link->hosts[1 - end];
+  ab_stream_t *stream = is_off(host) ? NULL : link->streams[1 - end];
   if (chunk == NULL) return; /* it was cut meanwhile */
   size_t taken = 0, len = chunk->len - chunk->fed;
   if (stream != NULL && chunk->len == 0) ab_stream_feed_end(stream);
@@ -387,7 +393,8 @@ net_run (net_t *net, uint64_t at_ms) {
     net->now_ms = event.at_ms;
     if (net->event_number > EVENTS_MAX) net_fail(net, "it does not come to rest");
     if (event.host != NULL) {
-      if (event.host->store != NULL && event.host->run_at_ms == event.at_ms) run_host(event.host);
+      if (event.host->store != NULL && !is_off(event.host) && event.host->run_at_ms == event.at_ms)
+        run_host(event.host);
       continue;
     }
     link_t *link = find_link(net, event.link);
@@ -404,10 +411,8 @@ net_wake (net_t *net, size_t host) {
 uint32_t
 net_busy_link (const net_t *net) {
   for (const link_t *link = net->links; link != NULL; link = link->next) {
-    for (int end = 0; end < 2; end++) {
+    for (int end = 0; end < 2; end++)
       if (link->streams[end] == NULL || !ab_stream_in_sync(link->streams[end])) return link->number;
-      if (link->pipes[end].first != NULL) return link->number;
-    }
   }
   return 0;
 }

@@ -13,7 +13,7 @@
 #include "hypercore/net/net.h"
 #include "support/rng.h"
 
-#define NET_HOSTS_MAX 9
+#define NET_HOSTS_MAX 13
 #define NET_START_MS 1772409600000u /* where the clock begins: 2 March 2026 */
 
 typedef struct net_s net_t;
@@ -28,6 +28,7 @@ typedef struct {
   uint32_t reading_us;  /* how long it takes to read the clock, so that time passes inside a run */
   uint64_t readings_us; /* what that has added up to */
   uint64_t run_at_ms;   /* of the one event that counts; UINT64_MAX: none */
+  const bool *is_off;   /* set: it has lost its power, and does nothing more */
 } host_t;
 
 typedef struct {
@@ -83,7 +84,7 @@ net_wake (net_t *net, size_t host);
 /** Let time pass until `at_ms`. */
 void
 net_run (net_t *net, uint64_t at_ms);
-/** The number of a connection that is not in sync or has bytes under way, or 0. */
+/** The number of a connection that is not in sync, or 0. */
 uint32_t
 net_busy_link (const net_t *net);
 

@@ -44,12 +44,19 @@ apply_chain (autobee_apply_t *apply, const autobee_node_t *nodes, size_t count, 
 
 /* ---- life ---- */
 
+static void
+fail_with (replica_t *replica, const char *what, int err) {
+  const char *message = ab_store_errmsg(replica->net->hosts[replica->number].store);
+  net_fail(replica->net, "peer %zu: %s: %s: %s", replica->number, what, ab_err_name(err), message);
+}
+
 void
 replica_init (replica_t *replica, net_t *net, size_t number, const char *dir) {
   char name[16];
   *replica = (replica_t){.net = net, .number = number};
   snprintf(name, sizeof(name), "%zu", number);
   tmpdir_path(replica->dir, dir, name);
+  replica->disk_random = rng(rng_next(&net->random));
   for (size_t i = 0; i < sizeof(replica->primary_key.bytes); i++) {
     replica->primary_key.bytes[i] = (uint8_t) rng_next(&net->random);
   }
@@ -69,15 +76,26 @@ on_event (autobee_t *db, const autobee_event_t *event, void *data) {
   }
 }
 
+/* Nobody knows more of its log than it does itself. */
+static void
+check_announced (replica_t *replica, uint64_t length) {
+  replica_t *all = replica - replica->number;
+  for (size_t i = 0; i < replica->net->host_count; i++) {
+    uint64_t known = all[i].db == NULL ? 0 : replica_record(&all[i], &replica->writer).length;
+    if (known <= length) continue;
+    net_fail(replica->net, "peer %zu has lost nodes that peer %zu knows", replica->number, i);
+  }
+}
+
 void
 replica_open (replica_t *replica, const ab_key_t *key) {
   host_t *host = &replica->net->hosts[replica->number];
   ab_store_options_t options = ab_store_options_default();
   autobee_options_t database = autobee_options_default();
-  char message[256] = "";
+  char message[256] = "", path[TMPDIR_MAX];
   ab_head_t local;
   if (replica->net->failure[0] != 0) return;
-  options.relaxed = true;
+  options.relaxed = !replica->is_durable;
   options.primary_key = &replica->primary_key;
   options.env = &host->env;
   int err = ab_store_open(replica->dir, &options, &host->store, message, sizeof(message));
@@ -85,16 +103,21 @@ replica_open (replica_t *replica, const ab_key_t *key) {
     net_fail(replica->net, "opening the store of peer %zu: %s", replica->number, message);
     return;
   }
+  tmpdir_path(path, replica->dir, "data.mdb");
+  disk_watch(&replica->disk, path);
+  host->is_off = &replica->disk.is_off;
   database.apply = apply_chain;
   database.apply_data = replica;
   database.conformance = replica->is_conforming;
   database.encryption_key = replica->encryption_key;
+  database.fast_forward = replica->forwards;
+  database.sparse = replica->is_sparse;
   database.on_event = on_event;
   database.event_data = replica;
   if ((err = autobee_open(host->store, key, &database, &replica->db)) == 0)
     err = autobee_replicate(replica->db);
   if (err < 0) {
-    net_fail(replica->net, "opening peer %zu: %s", replica->number, ab_store_errmsg(host->store));
+    fail_with(replica, "opening", err);
     return;
   }
   autobee_local(replica->db, &local);
@@ -108,6 +131,7 @@ replica_open (replica_t *replica, const ab_key_t *key) {
       (unsigned long long) replica->acknowledged
     );
   }
+  check_announced(replica, local.length);
   net_trace(replica->net, "%zu is up with %llu nodes", replica->number, (unsigned long long) local.length);
   net_wake(replica->net, replica->number);
 }
@@ -125,6 +149,8 @@ replica_close (replica_t *replica) {
       replica->undos += info.undos;
       replica->applies += info.applies;
       replica->appends += info.appends;
+      replica->fast_forwards += info.fast_forwards;
+      replica->interrupted_reindexes += info.is_reindexing;
     }
     err = autobee_close(replica->db);
   }
@@ -132,6 +158,11 @@ replica_close (replica_t *replica) {
   replica->waiting = 0;
   int closed = ab_store_close(host->store);
   host->store = NULL;
+  if (replica->disk.is_off) {
+    net_trace(replica->net, "%zu had lost its power", replica->number);
+    disk_power_on(&replica->disk, &replica->disk_random, !replica->is_durable);
+    replica->losses++;
+  }
   if (err < 0 || closed < 0)
     net_fail(replica->net, "closing peer %zu: %s", replica->number, ab_err_name(err < 0 ? err : closed));
 }
@@ -139,6 +170,7 @@ replica_close (replica_t *replica) {
 void
 replica_destroy (replica_t *replica) {
   replica_close(replica);
+  disk_forget(&replica->disk);
   ab_buf_destroy(&replica->pasts);
 }
 
@@ -181,12 +213,13 @@ static past_t
 past_of (replica_t *replica) {
   survey_t survey = {.replica = replica};
   int err = autobee_writers(replica->db, note_length, &survey);
-  if (err < 0) net_fail(replica->net, "peer %zu: writers: %s", replica->number, ab_err_name(err));
+  if (err < 0 && !(replica->is_sparse && err == AB_EREMOTE)) fail_with(replica, "writers", err);
   return survey.past;
 }
 
 static void
 kept (replica_t *replica, uint64_t length, size_t count, past_t *past) {
+  if (replica->disk.is_off) return; /* it could not say so any more */
   replica->acknowledged = length;
   past->first = length + 1 - count;
   past->lengths[replica->number] = 0; /* its own nodes are in a row anyway */
@@ -220,13 +253,14 @@ append_later (replica_t *replica, const ab_slice_t *values, size_t count) {
   return err;
 }
 
-/* Has its clock been set back behind what it has applied already? */
+/* May an append wait? Its clock has been set back behind what it has applied already, or what it needs is
+ * still to be fetched. */
 static bool
-is_behind (replica_t *replica) {
+may_wait (replica_t *replica) {
   const ab_env_t *env = &replica->net->hosts[replica->number].env;
   autobee_info_t info;
-  return autobee_info(replica->db, &info) == 0 &&
-         info.timestamp_ms > env->now_ms(env->data) + AUTOBEE_DRIFT_MS;
+  if (autobee_info(replica->db, &info) < 0) return false;
+  return info.timestamp_ms > env->now_ms(env->data) + AUTOBEE_DRIFT_MS || replica->forwards;
 }
 
 uint64_t
@@ -237,13 +271,12 @@ replica_append (replica_t *replica, const ab_slice_t *values, size_t count, bool
   int err =
     waits ? autobee_append(replica->db, values, count, 0, &position) : append_later(replica, values, count);
   net_wake(replica->net, replica->number);
-  if (err == AB_EREMOTE && is_behind(replica)) {
-    replica->waiting++; /* until the clock has caught up, or the store is closed; nobody will say */
+  if (err == AB_EREMOTE && may_wait(replica)) {
+    replica->waiting++; /* at most until the store is closed; nobody will say */
   } else if (err < 0) {
-    const char *message = ab_store_errmsg(replica->net->hosts[replica->number].store);
-    net_fail(replica->net, "peer %zu: append: %s: %s", replica->number, ab_err_name(err), message);
+    fail_with(replica, "append", err);
   }
-  if (err < 0 || !waits) return 0;
+  if (err < 0 || !waits || replica->disk.is_off) return 0;
   kept(replica, position.length, count, &past);
   return position.length;
 }
@@ -259,10 +292,18 @@ replica_append_optimistic (replica_t *replica, const ab_slice_t *values, size_t 
 }
 
 void
+replica_reindex (replica_t *replica) {
+  net_trace(replica->net, "%zu makes its view anew", replica->number);
+  int err = autobee_reindex(replica->db);
+  if (err < 0) fail_with(replica, "reindex", err);
+  net_wake(replica->net, replica->number);
+}
+
+void
 replica_nudge (replica_t *replica) {
   if (!replica->is_conforming) return;
   int err = autobee_update(replica->db);
-  if (err < 0) net_fail(replica->net, "peer %zu: update: %s", replica->number, ab_err_name(err));
+  if (err < 0) fail_with(replica, "update", err);
   net_wake(replica->net, replica->number);
 }
 
@@ -436,15 +477,46 @@ describe (description_t *description, size_t count) {
   return err;
 }
 
+static int
+look_for_block (void *data, const autobee_log_entry_t *entry) {
+  bool *is_whole = data;
+  *is_whole = *is_whole && entry->has_block;
+  return 0;
+}
+
+static int
+pass_by (void *data, const ab_key_t *key, const autobee_writer_t *writer) {
+  (void) data;
+  (void) key;
+  (void) writer;
+  return 0;
+}
+
+bool
+replica_can_show (replica_t *replica) {
+  autobee_view_t *view;
+  uint8_t hash[32];
+  bool is_whole = true;
+  int err = autobee_log(replica->db, look_for_block, &is_whole);
+  if (err == 0 && replica->is_sparse) {
+    err = autobee_writers(replica->db, pass_by, NULL);
+    if (err == 0) err = autobee_view(replica->db, NULL, &view);
+    if (err == 0) {
+      err = autobee_view_hash(view, hash);
+      autobee_view_close(view);
+    }
+  }
+  if (err < 0 && err != AB_EREMOTE) fail_with(replica, "reading", err);
+  if (err == AB_EREMOTE || !is_whole) net_wake(replica->net, replica->number);
+  return err == 0 && is_whole;
+}
+
 void
 replica_describe (replica_t *replica, size_t count, ab_buf_t *out) {
   description_t description = {.replica = replica, .out = out};
   ab_buf_reset(out);
   int err = describe(&description, count);
-  if (err < 0) {
-    const char *message = ab_store_errmsg(replica->net->hosts[replica->number].store);
-    net_fail(replica->net, "peer %zu: reading: %s: %s", replica->number, ab_err_name(err), message);
-  }
+  if (err < 0) fail_with(replica, "reading", err);
   ab_buf_append(out, ab_slice("", 1));
   ab_buf_destroy(&description.order);
 }
@@ -466,6 +538,6 @@ autobee_writer_t
 replica_record (replica_t *replica, const ab_key_t *writer) {
   search_t search = {.key = writer};
   int err = autobee_writers(replica->db, compare_key, &search);
-  if (err < 0) net_fail(replica->net, "peer %zu: writers: %s", replica->number, ab_err_name(err));
+  if (err < 0 && !(replica->is_sparse && err == AB_EREMOTE)) fail_with(replica, "writers", err);
   return search.record;
 }

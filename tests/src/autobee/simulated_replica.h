@@ -4,6 +4,7 @@
 #define SIMULATED_REPLICA_H
 
 #include "autobee/autobee.h"
+#include "autobee/simulated_disk.h"
 #include "autobee/simulated_net.h"
 #include "hypercore/buf.h"
 #include "support/tmpdir.h"
@@ -18,8 +19,13 @@ typedef struct {
   bool is_open;                   /* apply takes what strangers append, and acknowledges it */
   bool is_conforming;             /* works as the reference does */
   bool is_altered;                /* its apply function is not that of the others */
+  bool forwards;                  /* it adopts states that are far ahead */
+  bool is_sparse;                 /* and then fetches what it reads only when it does */
   autobee_t *db;                  /* NULL: it is down */
   ab_key_t writer;                /* its local writer */
+  bool is_durable;                /* survives a loss of power, not only the end of the process */
+  disk_t disk;
+  rng_t disk_random;
 
   /* kept over restarts */
   uint64_t acknowledged;              /* nodes of which an append said that they are kept */
@@ -29,7 +35,8 @@ typedef struct {
   uint64_t retired_length;            /* of its log */
   uint64_t granted_at[NET_HOSTS_MAX]; /* length of each peer's log with its last grant for this one */
   uint64_t undos, applies, appends;   /* of what was closed */
-  ab_buf_t pasts;                     /* of past_t: of what it appended */
+  uint64_t fast_forwards, interrupted_reindexes, losses;
+  ab_buf_t pasts; /* of past_t: of what it appended */
 } replica_t;
 
 /** Its store in a folder below `dir`, to be opened. */
@@ -38,7 +45,7 @@ replica_init (replica_t *replica, net_t *net, size_t number, const char *dir);
 /** Open the store and the database `key`, or with NULL the one it has or a new one. */
 void
 replica_open (replica_t *replica, const ab_key_t *key);
-/** Close both; connections break. */
+/** Close both; connections break. Without power, it is what the disk has when it is opened again. */
 void
 replica_close (replica_t *replica);
 /** Close it for good. */
@@ -54,6 +61,10 @@ replica_append (replica_t *replica, const ab_slice_t *values, size_t count, bool
 void
 replica_append_optimistic (replica_t *replica, const ab_slice_t *values, size_t count);
 
+/** Make the view anew. */
+void
+replica_reindex (replica_t *replica);
+
 /** The reference looks again at what a stranger wrote, who is a writer now, only when something else comes.
  */
 void
@@ -62,6 +73,11 @@ replica_nudge (replica_t *replica);
 /** The record of a writer; all zero if there is none. */
 autobee_writer_t
 replica_record (replica_t *replica, const ab_key_t *writer);
+
+/** Is everything here that it shows? If not, it is wanted now. After a fast-forward the history is not, and
+ * what a sparse one reads. */
+bool
+replica_can_show (replica_t *replica);
 
 /** The order, oldest first, the writers' records, the heads and the view, one line each. Also checks the
  * order: of the first `count` peers' logs all nodes are there once, and none before what its author knew. */

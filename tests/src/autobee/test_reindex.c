@@ -181,6 +181,30 @@ a_granted_writer_stays_one_and_all_logs_count (void **state) {
   end(&place);
 }
 
+/* Its own log begins with what nobody had asked for. */
+static void
+who_was_taken_unasked_can_do_it_too (void **state) {
+  (void) state;
+  place_t place;
+  peer_t other;
+  ab_key_t key;
+  begin(&place);
+  autobee_options_t options = peer_options(&other);
+  options.apply = apply_rule;
+  options.apply_data = &place.rule;
+  autobee_key(place.peer.db, &key);
+  peer_open(&place.world, &other, 2, NULL, &key, &options);
+  peer_send(&place.peer, &other);
+  assert_int_equal(peer_try(&other, "unasked", AUTOBEE_OPTIMISTIC), 0);
+  place.rule.prefix = "new-";
+  assert_int_equal(autobee_reindex(other.db), 0);
+  assert_int_equal(autobee_update(other.db), 0);
+  assert_false(is_reindexing(&other));
+  assert_value(&other, "new-unasked", "x");
+  peer_close(&other);
+  end(&place);
+}
+
 static void
 the_same_rule_makes_the_same_view (void **state) {
   (void) state;
@@ -202,6 +226,7 @@ main (void) {
     cmocka_unit_test(an_interrupted_one_begins_again),
     cmocka_unit_test(appends_wait_for_it),
     cmocka_unit_test(a_granted_writer_stays_one_and_all_logs_count),
+    cmocka_unit_test(who_was_taken_unasked_can_do_it_too),
     cmocka_unit_test(the_same_rule_makes_the_same_view),
   };
   return cmocka_run_group_tests_name("reindex", tests, NULL, NULL);
