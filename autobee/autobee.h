@@ -48,6 +48,36 @@ typedef struct autobee_cursor_s autobee_cursor_t; /* an ordered walk over a view
 #define AUTOBEE_OPTIMISTIC_BATCH_MAX 31 /* of a writer that nobody has granted */
 #define AUTOBEE_DRIFT_MS 7200000u       /* a node stamped further ahead of the clock waits */
 
+/* ---- bounds ----
+ *
+ * Nothing that peers or history can make longer grows without a limit. The order and the view do not depend
+ * on these, only when and in how many steps they come about; but for weights that rise so often, which those
+ * of honest writers do not.
+ *
+ *   what                                        at most     beyond that
+ *   announcements kept for the next iteration   1,024       more are not heard until they are repeated
+ *   writers followed that have no record        256         the one that came first is left
+ *   indexers without news that are followed     128         others are followed when somebody announces them
+ *   writers that the next open follows at once  1,024       likewise
+ *   cores followed beside them, left lately     256         the one left longest ago is closed
+ *   logs completed after a fast-forward         256         the next ones after these
+ *   heads that a fast-forward looks into        16          later ones are not
+ *   batches a fast-forward may have to redo     512         it is not made; everything is applied
+ *   the order in memory, in batches             8,192       older ones are read when they are needed
+ *   late batches merged into one reorder        64          or as many as it applies again; then another one
+ *   undone grants that merging keeps track of   256         then late batches go in one at a time
+ *   batches in an iteration                     1,024       it is stored; 32 while local ones wait
+ *   a batch's weight rising in one reorder      32 times    then its writer's own weight counts
+ *   heads of the database                       16          a null node joins them, from writers of values
+ *   attestations about the local writer         256         later ones are not kept
+ *   attestations owed to others                 1,024       likewise
+ *   values waiting to be written                64 MiB      pending_bytes: AB_EBUSY
+ *   blocks that are not committed yet           2 MiB       staged_bytes of the store: a commit
+ *   decoded blocks                              16 MiB      cache_bytes of the store: old ones go
+ *   one connection                              64 MiB      AB_STREAM_MEMORY_MAX: it is ended
+ *   heads in one announcement                   4,096       AB_WAKEUP_HEADS_MAX: the rest is not told
+ */
+
 typedef enum {
   AUTOBEE_EVENT_UPDATE = 1, /* the published view moved: from, to; rewritten: older entries changed place */
   AUTOBEE_EVENT_WRITABLE,
