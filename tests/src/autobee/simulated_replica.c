@@ -253,14 +253,16 @@ append_later (replica_t *replica, const ab_slice_t *values, size_t count) {
   return err;
 }
 
-/* May an append wait? Its clock has been set back behind what it has applied already, or what it needs is
- * still to be fetched. */
+/* May an append wait? Its clock has been set back behind what it has applied or written already, or what it
+ * needs is still to be fetched. */
 static bool
 may_wait (replica_t *replica) {
   const ab_env_t *env = &replica->net->hosts[replica->number].env;
   autobee_info_t info;
   if (autobee_info(replica->db, &info) < 0) return false;
-  return info.timestamp_ms > env->now_ms(env->data) + AUTOBEE_DRIFT_MS || replica->forwards;
+  bool is_ahead = info.timestamp_ms > env->now_ms(env->data) + AUTOBEE_DRIFT_MS;
+  return is_ahead || replica->forwards ||
+         info.local.length > replica_record(replica, &replica->writer).length;
 }
 
 uint64_t
