@@ -455,7 +455,7 @@ autobee_info (autobee_t *db, autobee_info_t *out) {
   if (err < 0) return err;
   record_writer_t record;
   err = autobee__system_record(&db->system, &db->local->key, &record);
-  if (err < 0 && err != AB_ENOTFOUND) return err;
+  if (err < 0 && err != AB_ENOTFOUND && err != AB_EREMOTE) return err; /* a sparse state may lack it */
   out->is_indexer = err == 0 && record_is_indexer(&record);
   out->key = db->key;
   out->discovery_key = db->discovery_key;
