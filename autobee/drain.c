@@ -159,7 +159,7 @@ begin_run (autobee_t *db, writer_t *writer) {
   if (is_known) batch->is_rejected = true;
   autobee__batch_release(batch); /* nobody may apply it (N6) */
   autobee__writer_unpend(writer);
-  return 0;
+  return is_known ? autobee__writer_follow_lead(writer) : 0;
 }
 
 /* One batch. `progress`: there may be another. */

@@ -734,7 +734,7 @@ reject (autobee_t *db) {
     autobee__writer_unpend(writer);
   }
   autobee__run_clear(db);
-  return 0;
+  return writer == NULL || db->options.conformance ? 0 : autobee__writer_follow_lead(writer);
 }
 
 static int

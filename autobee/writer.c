@@ -460,6 +460,30 @@ autobee__writers_hint (autobee_t *db, const ab_key_t *key, uint64_t length) {
   return 0;
 }
 
+#define LEAD_MAX 64 /* nodes that are looked at */
+
+int
+autobee__writer_follow_lead (writer_t *writer) {
+  autobee_t *db = writer->db;
+  uint64_t index = writer->rejected_length, end = hypercore_length(writer->core);
+  bool is_lead = false;
+  int err = 0;
+  if (end > index + LEAD_MAX) end = index + LEAD_MAX;
+  for (; index < end && err == 0 && !is_lead; index++) {
+    ab_slice_t block;
+    ab_arena_t arena = {0};
+    oplog_message_t message;
+    err = hypercore_get(writer->core, index, &block);
+    if (err == 0) err = autobee__oplog_decode(block, &arena, &message);
+    is_lead = err == 0 && !message.optimistic;
+    for (size_t i = 0; is_lead && i < message.link_count && err == 0; i++) {
+      err = autobee__writers_hint(db, &message.links[i].key, message.links[i].length);
+    }
+    ab_arena_destroy(&arena);
+  }
+  return err == AB_ENOMEM || err == AB_EIO ? err : 0;
+}
+
 static void
 tell_frozen (writer_t *writer) {
   autobee_t *db = writer->db;

@@ -56,6 +56,10 @@ autobee__writers_wake (autobee_t *db, const ab_key_t *key, uint64_t length);
 /** Somebody says that `key` has `length` blocks. */
 int
 autobee__writers_hint (autobee_t *db, const ab_key_t *key, uint64_t length);
+/** A stranger's batch was refused, and yet its log may go on: its first node as a writer links what it was
+ * granted by, which nobody else may tell of. */
+int
+autobee__writer_follow_lead (writer_t *writer);
 /** 10.6, at the end of an iteration. */
 int
 autobee__writers_refresh (autobee_t *db);

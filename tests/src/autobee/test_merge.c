@@ -192,6 +192,51 @@ several_late_writers_displace_the_others_once (void **state) {
   close_group(peers, 4);
 }
 
+static int
+accept_strangers (autobee_apply_t *apply, const autobee_node_t *nodes, size_t count, void *data) {
+  if (count > 0 && nodes[0].optimistic) return autobee_apply_ack_writer(apply, &nodes[0].writer);
+  return autobee_apply_kv(apply, nodes, count, data);
+}
+
+/* Nobody announces the log in which the grant is. */
+static void
+the_log_of_a_refused_stranger_leads_to_its_grant (void **state) {
+  (void) state;
+  world_t world;
+  peer_t founder, granter, stranger, other;
+  ab_key_t key;
+  ab_head_t local;
+  char grant[AB_KEY_TEXT_LEN + 64], text[AB_KEY_TEXT_LEN + 1];
+  world_init(&world);
+  peer_open(&world, &founder, 1, NULL, NULL, NULL);
+  autobee_key(founder.db, &key);
+  peer_open(&world, &granter, 4, NULL, &key, NULL);
+  autobee_local(granter.db, &local);
+  ab_key_to_text(&local.key, text);
+  snprintf(grant, sizeof(grant), "{\"addWriter\":\"%s\",\"isIndexer\":false}", text);
+  peer_append(&founder, grant);
+  autobee_options_t options = peer_options(&stranger);
+  options.apply = accept_strangers;
+  peer_open(&world, &stranger, 2, NULL, &key, &options);
+  peer_open(&world, &other, 3, NULL, &key, NULL);
+  peer_send(&founder, &stranger);
+  peer_send(&founder, &other);
+
+  assert_int_equal(peer_try(&stranger, "{\"put\":{\"b\":\"2\"}}", AUTOBEE_OPTIMISTIC), 0);
+  peer_send(&founder, &granter);
+  peer_grant(&granter, &stranger);
+  peer_send(&granter, &stranger);
+  peer_append(&stranger, "{\"put\":{\"c\":\"3\"}}");
+  peer_hand_over(&granter, &other);
+  peer_send(&stranger, &other);
+  assert_value(&other, "b", "2");
+  assert_value(&other, "c", "3");
+  peer_close(&founder);
+  peer_close(&granter);
+  peer_close(&stranger);
+  peer_close(&other);
+}
+
 static void
 a_writer_may_rotate_to_another_core (void **state) {
   (void) state;
@@ -340,6 +385,7 @@ main (void) {
     cmocka_unit_test(a_reorder_survives_reopening),
     cmocka_unit_test(a_late_writers_nodes_displace_the_others_once),
     cmocka_unit_test(several_late_writers_displace_the_others_once),
+    cmocka_unit_test(the_log_of_a_refused_stranger_leads_to_its_grant),
     cmocka_unit_test(a_writer_may_rotate_to_another_core),
     cmocka_unit_test(a_node_from_the_future_waits_for_its_time),
     cmocka_unit_test(many_heads_are_joined_by_a_null_node_once),
