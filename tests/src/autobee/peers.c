@@ -143,14 +143,44 @@ peer_append (peer_t *peer, const char *value) {
   return position.length;
 }
 
-void
-peer_grant (peer_t *peer, const peer_t *other) {
+static void
+append_grant (peer_t *peer, const peer_t *other, const char *rest) {
   ab_head_t local;
-  char key[AB_KEY_TEXT_LEN + 1], value[128];
+  char key[AB_KEY_TEXT_LEN + 1], value[192];
   autobee_local(other->db, &local);
   ab_key_to_text(&local.key, key);
-  snprintf(value, sizeof(value), "{\"addWriter\":\"%s\"}", key);
+  snprintf(value, sizeof(value), "{\"addWriter\":\"%s\"%s}", key, rest);
   peer_append(peer, value);
+}
+
+void
+peer_grant (peer_t *peer, const peer_t *other) {
+  append_grant(peer, other, "");
+}
+
+void
+peer_grant_weight (peer_t *peer, const peer_t *other, unsigned weight) {
+  char rest[64];
+  snprintf(rest, sizeof(rest), ",\"weight\":%u,\"isIndexer\":false", weight);
+  append_grant(peer, other, rest);
+}
+
+void
+peers_open (world_t *world, peer_t *peers, size_t count) {
+  ab_key_t key;
+  world_init(world);
+  peer_open(world, &peers[0], 1, NULL, NULL, NULL);
+  autobee_key(peers[0].db, &key);
+  for (size_t i = 1; i < count; i++) {
+    peer_open(world, &peers[i], (uint8_t) (i + 1), NULL, &key, NULL);
+    peer_grant(&peers[0], &peers[i]);
+  }
+  peers_mesh(peers, count);
+}
+
+void
+peers_close (peer_t *peers, size_t count) {
+  for (size_t i = 0; i < count; i++) peer_close(&peers[i]);
 }
 
 static hypercore_t *

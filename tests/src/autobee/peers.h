@@ -59,9 +59,18 @@ peer_append (peer_t *peer, const char *value);
 /** The same, with the result. */
 int
 peer_try (peer_t *peer, const char *value, unsigned flags);
-/** `{"addWriter":…}` of another peer. */
+/** `{"addWriter":…}` of another peer, as an indexer. */
 void
 peer_grant (peer_t *peer, const peer_t *other);
+/** The same as a plain writer of this weight. */
+void
+peer_grant_weight (peer_t *peer, const peer_t *other, unsigned weight);
+
+/** `count` peers in memory, the first one the founder, the others granted indexers; all know it. */
+void
+peers_open (world_t *world, peer_t *peers, size_t count);
+void
+peers_close (peer_t *peers, size_t count);
 
 /** Copy blocks [start, end) of core `key`, which is `length` long then. */
 void

@@ -7,31 +7,12 @@
 
 #include "autobee/engine.h"
 
-/* `count` peers in one database, all of them writers. */
-static void
-open_group (world_t *world, peer_t *peers, size_t count) {
-  ab_key_t key;
-  world_init(world);
-  peer_open(world, &peers[0], 1, NULL, NULL, NULL);
-  autobee_key(peers[0].db, &key);
-  for (size_t i = 1; i < count; i++) {
-    peer_open(world, &peers[i], (uint8_t) (i + 1), NULL, &key, NULL);
-    peer_grant(&peers[0], &peers[i]);
-  }
-  peers_mesh(peers, count);
-}
-
-static void
-close_group (peer_t *peers, size_t count) {
-  for (size_t i = 0; i < count; i++) peer_close(&peers[i]);
-}
-
 static void
 two_writers_converge_whatever_arrives_first (void **state) {
   (void) state;
   world_t world;
   peer_t peers[3];
-  open_group(&world, peers, 3);
+  peers_open(&world, peers, 3);
   peer_append(&peers[0], "{\"put\":{\"k\":\"zero\",\"a\":\"1\"}}");
   peer_append(&peers[1], "{\"put\":{\"k\":\"one\",\"b\":\"1\"}}");
   peer_send(&peers[1], &peers[2]);
@@ -40,7 +21,7 @@ two_writers_converge_whatever_arrives_first (void **state) {
   peers_mesh(peers, 3);
   for (int i = 0; i < 3; i++) assert_value(&peers[i], "k", "one");
   for (int i = 1; i < 3; i++) assert_same_view(&peers[0], &peers[i]);
-  close_group(peers, 3);
+  peers_close(peers, 3);
 }
 
 static void
@@ -48,7 +29,7 @@ what_links_a_missing_node_waits_for_it (void **state) {
   (void) state;
   world_t world;
   peer_t peers[3];
-  open_group(&world, peers, 3);
+  peers_open(&world, peers, 3);
   peer_append(&peers[0], "{\"put\":{\"k\":\"first\"}}");
   peer_send(&peers[0], &peers[1]);
   peer_append(&peers[1], "{\"put\":{\"k\":\"second\"}}");
@@ -56,7 +37,7 @@ what_links_a_missing_node_waits_for_it (void **state) {
   assert_no_value(&peers[2], "k");
   peer_send(&peers[0], &peers[2]);
   assert_value(&peers[2], "k", "second");
-  close_group(peers, 3);
+  peers_close(peers, 3);
 }
 
 static void
@@ -66,7 +47,7 @@ a_removed_writer_is_ordered_but_not_seen (void **state) {
   peer_t peers[2];
   char key[AB_KEY_TEXT_LEN + 1], text[128];
   ab_head_t local;
-  open_group(&world, peers, 2);
+  peers_open(&world, peers, 2);
   peer_append(&peers[1], "{\"put\":{\"k\":\"kept\"}}");
   peers_mesh(peers, 2);
   autobee_local(peers[1].db, &local);
@@ -82,7 +63,7 @@ a_removed_writer_is_ordered_but_not_seen (void **state) {
   assert_same_view(&peers[0], &peers[1]);
   assert_int_equal(peers[1].unwritable, 1);
   assert_int_equal(peer_try(&peers[1], "{}", 0), AB_ENOTWRITABLE);
-  close_group(peers, 2);
+  peers_close(peers, 2);
 }
 
 static void
@@ -92,7 +73,7 @@ random_writers_converge (void **state) {
   world_t world;
   peer_t peers[COUNT];
   xorshift32_t random = xorshift32(20261126);
-  open_group(&world, peers, COUNT);
+  peers_open(&world, peers, COUNT);
   for (int round = 0; round < ROUNDS; round++) {
     uint32_t r = xorshift32_next(&random);
     size_t a = r % COUNT, b = (r >> 8) % COUNT;
@@ -107,7 +88,7 @@ random_writers_converge (void **state) {
   peers_mesh(peers, COUNT);
   for (int i = 1; i < COUNT; i++) assert_same_view(&peers[0], &peers[i]);
   for (int i = 1; i < COUNT; i++) assert_int_equal(peer_flushes(&peers[0]), peer_flushes(&peers[i]));
-  close_group(peers, COUNT);
+  peers_close(peers, COUNT);
 }
 
 static void
@@ -134,7 +115,7 @@ a_reorder_survives_reopening (void **state) {
   peer_reopen(&peers[0], NULL);
   assert_int_equal(autobee_update(peers[0].db), 0);
   assert_same_view(&peers[0], &peers[1]);
-  close_group(peers, 2);
+  peers_close(peers, 2);
   tmpdir_remove(dir);
 }
 
@@ -144,7 +125,7 @@ a_late_writers_nodes_displace_the_others_once (void **state) {
   enum { COUNT = 30 };
   world_t world;
   peer_t peers[3];
-  open_group(&world, peers, 3);
+  peers_open(&world, peers, 3);
   for (int i = 0; i < COUNT; i++) peer_append(&peers[1], "{\"put\":{\"k\":\"older\"}}");
   for (int i = 0; i < COUNT; i++) peer_append(&peers[0], "{\"put\":{\"k\":\"newer\"}}");
   peer_send(&peers[0], &peers[2]);
@@ -156,7 +137,7 @@ a_late_writers_nodes_displace_the_others_once (void **state) {
   assert_in_range(after.applies - before.applies, 2 * COUNT, 2 * COUNT + 5);
   peers_mesh(peers, 3);
   for (int i = 1; i < 3; i++) assert_same_view(&peers[0], &peers[i]);
-  close_group(peers, 3);
+  peers_close(peers, 3);
 }
 
 /* Also when a grant of somebody else is undone with them. */
@@ -166,7 +147,7 @@ several_late_writers_displace_the_others_once (void **state) {
   enum { COUNT = 30 };
   world_t world;
   peer_t peers[4], stranger;
-  open_group(&world, peers, 4);
+  peers_open(&world, peers, 4);
   ab_key_t key;
   autobee_key(peers[0].db, &key);
   peer_open(&world, &stranger, 9, NULL, &key, NULL);
@@ -189,7 +170,7 @@ several_late_writers_displace_the_others_once (void **state) {
   peers_mesh(peers, 4);
   for (int i = 1; i < 4; i++) assert_same_view(&peers[0], &peers[i]);
   peer_close(&stranger);
-  close_group(peers, 4);
+  peers_close(peers, 4);
 }
 
 static int
@@ -205,16 +186,11 @@ the_log_of_a_refused_stranger_leads_to_its_grant (void **state) {
   world_t world;
   peer_t founder, granter, stranger, other;
   ab_key_t key;
-  ab_head_t local;
-  char grant[AB_KEY_TEXT_LEN + 64], text[AB_KEY_TEXT_LEN + 1];
   world_init(&world);
   peer_open(&world, &founder, 1, NULL, NULL, NULL);
   autobee_key(founder.db, &key);
   peer_open(&world, &granter, 4, NULL, &key, NULL);
-  autobee_local(granter.db, &local);
-  ab_key_to_text(&local.key, text);
-  snprintf(grant, sizeof(grant), "{\"addWriter\":\"%s\",\"isIndexer\":false}", text);
-  peer_append(&founder, grant);
+  peer_grant_weight(&founder, &granter, 1);
   autobee_options_t options = peer_options(&stranger);
   options.apply = accept_strangers;
   peer_open(&world, &stranger, 2, NULL, &key, &options);
@@ -298,7 +274,7 @@ a_node_from_the_future_waits_for_its_time (void **state) {
   worlds[1].now_ms = deadline;
   while (ab_store_run(peers[1].store, 5, &deadline) > 0) continue;
   assert_value(&peers[1], "k", "v");
-  close_group(peers, 2);
+  peers_close(peers, 2);
 }
 
 static void
@@ -307,7 +283,7 @@ many_heads_are_joined_by_a_null_node_once (void **state) {
   enum { COUNT = ENGINE_HEADS_HIGH + 1 };
   world_t world;
   peer_t peers[COUNT];
-  open_group(&world, peers, COUNT);
+  peers_open(&world, peers, COUNT);
   for (int i = 1; i < COUNT; i++) peer_append(&peers[i], "{\"put\":{\"k\":\"v\"}}");
   for (int i = 1; i < COUNT; i++) peer_send(&peers[i], &peers[0]);
   autobee_info_t info;
@@ -327,7 +303,7 @@ many_heads_are_joined_by_a_null_node_once (void **state) {
   assert_int_equal(before.length + 1, after.length);
   autobee_info(peers[0].db, &info);
   assert_int_equal(info.heads, 1);
-  close_group(peers, COUNT);
+  peers_close(peers, COUNT);
 }
 
 static void
@@ -335,7 +311,7 @@ a_drain_in_slices_publishes_whole_iterations_only (void **state) {
   (void) state;
   world_t world;
   peer_t peers[2];
-  open_group(&world, peers, 2);
+  peers_open(&world, peers, 2);
   for (int i = 0; i < 50; i++) peer_append(&peers[0], "{\"put\":{\"k\":\"v\"}}");
   ab_head_t local;
   autobee_local(peers[0].db, &local);
@@ -352,7 +328,7 @@ a_drain_in_slices_publishes_whole_iterations_only (void **state) {
   } while (more > 0);
   assert_in_range(turns, 20, 200);
   assert_int_equal(peer_flushes(&peers[1]), before + 50);
-  close_group(peers, 2);
+  peers_close(peers, 2);
 }
 
 static void

@@ -17,20 +17,12 @@ typedef struct {
  */
 static void
 begin (group_t *group) {
-  ab_key_t key;
-  world_init(&group->world);
-  peer_open(&group->world, &group->peers[0], 1, NULL, NULL, NULL);
-  autobee_key(group->peers[0].db, &key);
-  for (uint8_t i = 1; i < INDEXERS; i++) {
-    peer_open(&group->world, &group->peers[i], (uint8_t) (i + 1), NULL, &key, NULL);
-    peer_grant(&group->peers[0], &group->peers[i]);
-  }
-  peers_mesh(group->peers, INDEXERS);
+  peers_open(&group->world, group->peers, INDEXERS);
 }
 
 static void
 end (group_t *group) {
-  for (size_t i = 0; i < INDEXERS; i++) peer_close(&group->peers[i]);
+  peers_close(group->peers, INDEXERS);
 }
 
 static ab_head_t

@@ -21,21 +21,15 @@ begin (group_t *group) {
   peer_open(&group->world, &group->peers[0], 1, NULL, NULL, NULL);
   autobee_key(group->peers[0].db, &key);
   for (uint8_t i = 1; i < WRITERS; i++) {
-    char text[AB_KEY_TEXT_LEN + 1], value[160];
-    ab_head_t local;
     peer_open(&group->world, &group->peers[i], (uint8_t) (i + 1), NULL, &key, NULL);
-    autobee_local(group->peers[i].db, &local);
-    ab_key_to_text(&local.key, text);
-    int weight = i == 1 ? 2 : 1;
-    snprintf(value, sizeof(value), "{\"addWriter\":\"%s\",\"weight\":%d,\"isIndexer\":false}", text, weight);
-    peer_append(&group->peers[0], value);
+    peer_grant_weight(&group->peers[0], &group->peers[i], i == 1 ? 2 : 1);
   }
   peers_mesh(group->peers, WRITERS);
 }
 
 static void
 end (group_t *group) {
-  for (size_t i = 0; i < WRITERS; i++) peer_close(&group->peers[i]);
+  peers_close(group->peers, WRITERS);
 }
 
 static ab_head_t
