@@ -119,9 +119,41 @@ not_writable (autobee_t *db) {
   );
 }
 
+/* Does an operation of a stranger that apply refused stand before the queue? It is offered first until the
+ * stranger is granted. */
+static bool
+is_behind_refused (const autobee_t *db) {
+  const writer_t *local = db->local;
+  return local->rejected_length > 0 && !local->is_added && !db->options.conformance && !db->reindex.is_active;
+}
+
+static int
+behind_refused (autobee_t *db) {
+  char key[AB_KEY_TEXT_LEN + 1];
+  ab_key_to_text(&db->local->key, key);
+  return ab_store_fail(
+    db->store,
+    AB_ENOTWRITABLE,
+    "apply refused operation %llu of writer %s, and nothing can follow it; %s before you append",
+    (unsigned long long) db->local->rejected_length,
+    key,
+    db->options.stop_on_error /* granted, the refused one would stop everybody */
+      ? "rotate to another key"
+      : "an indexer has to grant this key (addWriter)"
+  );
+}
+
+void
+autobee__queue_refuse (autobee_t *db) {
+  const batch_t *batch = db->queue;
+  while (batch != NULL && batch->is_taken) batch = batch->next;
+  if (batch != NULL && is_behind_refused(db)) autobee__queue_fail(db, behind_refused(db));
+}
+
 static int
 check_limits (autobee_t *db, const ab_slice_t *values, size_t count, bool optimistic) {
   if (!db->is_writable && !optimistic) return not_writable(db);
+  if (is_behind_refused(db) && db->local->rejected_version == db->system.version) return behind_refused(db);
   if (count > AUTOBEE_BATCH_MAX) {
     return ab_store_fail(
       db->store,

@@ -23,6 +23,9 @@ autobee__queue_shorten_heads (autobee_t *db);
 /** Drop what is not in the log and not taken; its appends end with `status`. */
 void
 autobee__queue_fail (autobee_t *db, int status);
+/** Drop what stands behind an operation that apply refused. */
+void
+autobee__queue_refuse (autobee_t *db);
 /** Drop the whole queue. */
 void
 autobee__queue_drop (autobee_t *db, int status);

@@ -166,10 +166,11 @@ autobee_store (const autobee_t *db);
  * Append one atomic batch of values. It is applied, and durable unless the store is relaxed, when this
  * returns 0; blocks for one sync. `out` (may be NULL) receives the position of its last node.
  *
- * Returns 0, AB_ENOTWRITABLE, AB_ETOOBIG (more than AUTOBEE_BATCH_MAX values, a value too large for a block),
- * AB_EREJECTED (optimistic, and apply refused it here), AB_EHALTED, AB_ENOSPC or AB_EIO (the batch is not
- * forgotten: the commit is tried again), AB_EREMOTE (nor is it forgotten: a needed block is not here, or the
- * clock is more than two hours behind what the batch follows), AB_EBUSY (called from apply), AB_ENOMEM.
+ * Returns 0, AB_ENOTWRITABLE (also: optimistic, behind a batch that apply refused; nothing is in the log,
+ * until the writer is granted), AB_ETOOBIG (more than AUTOBEE_BATCH_MAX values, a value too large for a
+ * block), AB_EREJECTED (optimistic, and apply refused it here), AB_EHALTED, AB_ENOSPC or AB_EIO (the batch is
+ * not forgotten: the commit is tried again), AB_EREMOTE (nor is it forgotten: a needed block is not here, or
+ * the clock is more than two hours behind what the batch follows), AB_EBUSY (called from apply), AB_ENOMEM.
  */
 AB_API int
 autobee_append (autobee_t *db, const ab_slice_t *values, size_t count, unsigned flags, ab_head_t *out);
@@ -256,6 +257,12 @@ typedef struct {
 /** The published view, or with `at` the view at that head (a view head of an event or of autobee_info). */
 AB_API int
 autobee_view (autobee_t *db, const ab_head_t *at, autobee_view_t **out);
+/** Was the published view made from the one at `at`, by later operations only? If not, older entries have
+ * changed place since. Reads the view's history back to there. Returns 0, AB_EREMOTE, or an error of the
+ * store.
+ */
+AB_API int
+autobee_view_continues (autobee_t *db, const ab_head_t *at, bool *out);
 AB_API void
 autobee_view_close (autobee_view_t *view);
 /** 0, AB_ENOTFOUND (proved absent), AB_EREMOTE. */

@@ -181,6 +181,7 @@ step (autobee_t *db, bool *progress) {
       if ((err = better(db, db->attached.writers[i], &best)) < 0) return err;
     }
     if (best == NULL) {
+      autobee__queue_refuse(db);
       *progress = false;
       return 0;
     }

@@ -38,6 +38,21 @@ autobee_view (autobee_t *db, const ab_head_t *at, autobee_view_t **out) {
   return 0;
 }
 
+int
+autobee_view_continues (autobee_t *db, const ab_head_t *at, bool *out) {
+  int err = autobee__enter(db);
+  if (err < 0) return err;
+  ab_head_t head = db->published_view;
+  while (head.length > 0 && !ab_head_equal(&head, at)) {
+    if (ab_key_equal(&head.key, &at->key) && head.length < at->length) break; /* lengths only grow */
+    bee_change_t change;
+    if ((err = bee_change(db->view, &head, &change, NULL, NULL)) < 0) return err;
+    head = change.previous;
+  }
+  *out = at->length == 0 || ab_head_equal(&head, at);
+  return 0;
+}
+
 static void
 orphan_cursor (autobee_cursor_t *cursor) {
   bee_cursor_close(cursor->cursor);

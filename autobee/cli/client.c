@@ -102,13 +102,18 @@ receive_line (client_t *client, ab_slice_t *line) {
   }
 }
 
+static bool
+is_event (ab_slice_t line) {
+  return line.len >= 9 && memcmp(line.data, "{\"event\":", 9) == 0;
+}
+
 static int
 ask_socket (client_t *client, const out_t *request, ab_slice_t *line) {
   int failed = send_all(client, out_slice(request));
   if (failed == 0) failed = send_all(client, ab_text("\n"));
   do {
     if (failed == 0) failed = receive_line(client, line);
-  } while (failed == 0 && line->len >= 9 && memcmp(line->data, "{\"event\":", 9) == 0);
+  } while (failed == 0 && is_event(*line));
   return failed;
 }
 
@@ -117,7 +122,7 @@ ask_socket (client_t *client, const out_t *request, ab_slice_t *line) {
 static void
 take_answer (void *data, ab_slice_t line) {
   client_t *client = data;
-  if (line.len >= 9 && memcmp(line.data, "{\"event\":", 9) == 0) return;
+  if (is_event(line)) return;
   out_reset(&client->answer);
   out_bytes(&client->answer, line);
   client->is_answered = true;
@@ -251,6 +256,15 @@ client_ask (client_t *client, const out_t *request, const ab_json_t **answer) {
   if (failed != 0 || err == 0) return failed;
   ab_slice_t text = client_string(*answer, "error");
   return cli_fail_with(client->cli, err, "%.*s", (int) text.len, (const char *) text.data);
+}
+
+int
+client_next_event (client_t *client, const ab_json_t **event) {
+  ab_slice_t line;
+  int failed = receive_line(client, &line);
+  while (failed == 0 && !is_event(line)) failed = receive_line(client, &line);
+  if (failed != 0 || ab_json_decode(&client->doc, line, AB_JSON_DUPLICATES, event) == 0) return failed;
+  return cli_fail(client->cli, CLI_FAILED, "the event does not decode: %s", client->doc.message);
 }
 
 /* ---- the document of --json ---- */

@@ -33,6 +33,11 @@ client_ask (client_t *client, const out_t *request, const ab_json_t **answer);
 int
 client_try (client_t *client, const out_t *request, const ab_json_t **answer, int *err);
 
+/** The next event of the process that serves the folder, valid until the next one or request. As client_ask.
+ */
+int
+client_next_event (client_t *client, const ab_json_t **event);
+
 /** Returns `code`, or the exit code after a message if closing failed and `code` is 0. */
 int
 client_close (client_t *client, int code);

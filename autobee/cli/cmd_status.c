@@ -99,11 +99,14 @@ print_lengths (const ab_json_t *answer) {
     "applied     %llu batches%s%s\n", flushes, flushes > 0 ? ", the last of " : "", flushes > 0 ? when : ""
   );
   printf("view        %lld blocks\n", (long long) length);
-  if (stats != NULL && client_uint(stats, "rejected") > 0) {
-    printf(
-      "rejected    %llu batches since it was opened\n", (unsigned long long) client_uint(stats, "rejected")
-    );
-  }
+  if (stats == NULL) return;
+  printf(
+    "since open  %llu runs of apply, %llu rejected, %llu reorders, %llu fast-forwards\n",
+    (unsigned long long) client_uint(stats, "applies"),
+    (unsigned long long) client_uint(stats, "rejected"),
+    (unsigned long long) client_uint(stats, "undos"),
+    (unsigned long long) client_uint(stats, "fastForwards")
+  );
 }
 
 static int

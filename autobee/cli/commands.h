@@ -18,6 +18,7 @@
   X(count) \
   X(dump) \
   X(query) \
+  X(watch) \
   X(log) \
   X(why) \
   X(dag) \

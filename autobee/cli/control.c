@@ -365,6 +365,8 @@ find_refusal (const control_t *control, const ab_head_t *node) {
 static int
 explain_append (request_t *request, int status) {
   const char *halt = request_halt_message(request), *refusal = find_refusal(request->control, NULL);
+  bool optimistic = false, given;
+  (void) request_bool(request, "optimistic", &optimistic, &given);
   if (status == AB_EREJECTED && halt != NULL)
     status = AB_EHALTED; /* the merge rule wants to stop at refusals */
   if (halt != NULL && (status == AB_EHALTED || status == AB_EINTERRUPTED)) {
@@ -372,6 +374,14 @@ explain_append (request_t *request, int status) {
   }
   if (status == AB_EREJECTED && refusal != NULL)
     request_fail(request, status, "apply refused it: %s", refusal);
+  if (status == AB_ENOTWRITABLE && refusal != NULL && optimistic) {
+    request_fail(
+      request,
+      status,
+      "apply refused what this writer appended before it, so nothing was appended: %s",
+      refusal
+    );
+  }
   return status;
 }
 

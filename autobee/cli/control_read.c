@@ -5,39 +5,12 @@
 /* ---- which view ---- */
 
 static int
-read_head (request_t *request, const ab_json_t *at, ab_head_t *head) {
-  autobee_info_t info;
-  int64_t length;
-  int err = autobee_info(request->database->db, &info);
-  if (err < 0) return request_fail_store(request, err);
-  if (at->type == AB_JSON_ARRAY && at->count == 2) {
-    const ab_json_t *key = at + 1, *number = key + key->span;
-    if (key->type == AB_JSON_STRING && ab_key_from_text(ab_json_text(key), &head->key) == 0 && ab_json_integer(number, &length) && length >= 0) {
-      head->length = (uint64_t) length;
-      return 0;
-    }
-  } else if (ab_json_integer(at, &length) && length >= 0) {
-    *head = info.view;
-    head->length = (uint64_t) length;
-    if (head->length <= info.view.length) return 0;
-    return request_fail(
-      request,
-      AB_EINVAL,
-      "the view has %llu blocks, so it has no state at %lld",
-      (unsigned long long) info.view.length,
-      (long long) length
-    );
-  }
-  return request_fail(request, AB_EINVAL, "\"at\" is a length of the view, or [key, length]");
-}
-
-static int
 open_view (request_t *request, autobee_view_t **view) {
-  const ab_json_t *at = request_member(request, "at");
+  bool has_at = request_member(request, "at") != NULL;
   ab_head_t head;
-  int err = at == NULL ? 0 : read_head(request, at, &head);
+  int err = has_at ? request_view_head(request, "at", &head) : 0;
   if (err < 0) return err;
-  err = autobee_view(request->database->db, at == NULL ? NULL : &head, view);
+  err = autobee_view(request->database->db, has_at ? &head : NULL, view);
   return err < 0 ? request_fail_store(request, err) : 0;
 }
 

@@ -55,6 +55,35 @@ request_string (request_t *request, const char *name, ab_slice_t *out, bool *giv
 }
 
 int
+request_view_head (request_t *request, const char *name, ab_head_t *out) {
+  const ab_json_t *at = request_member(request, name);
+  autobee_info_t info;
+  int64_t length;
+  int err = autobee_info(request->database->db, &info);
+  if (err < 0) return request_fail_store(request, err);
+  if (at->type == AB_JSON_ARRAY && at->count == 2) {
+    const ab_json_t *key = at + 1, *number = key + key->span;
+    bool is_key = key->type == AB_JSON_STRING && ab_key_from_text(ab_json_text(key), &out->key) == 0;
+    if (is_key && ab_json_integer(number, &length) && length >= 0) {
+      out->length = (uint64_t) length;
+      return 0;
+    }
+  } else if (ab_json_integer(at, &length) && length >= 0) {
+    *out = info.view;
+    out->length = (uint64_t) length;
+    if (out->length <= info.view.length) return 0;
+    return request_fail(
+      request,
+      AB_EINVAL,
+      "the view has %llu blocks, so it has no state at %lld",
+      (unsigned long long) info.view.length,
+      (long long) length
+    );
+  }
+  return request_fail(request, AB_EINVAL, "\"%s\" is a length of the view, or [key, length]", name);
+}
+
+int
 request_key (request_t *request, const char *name, ab_key_t *out) {
   ab_slice_t text = {0};
   int err = request_string(request, name, &text, NULL);

@@ -134,12 +134,38 @@ control_wait (request_t *request) {
 
 /* ---- watch ---- */
 
+/* What changed between the recorded view and the one that is shown. */
+static int
+put_since (request_t *request, bool has_key, bool has_prefix, ab_slice_t bytes) {
+  database_t *database = request->database;
+  autobee_info_t info;
+  autobee_view_t *view;
+  autobee_event_t event = {0};
+  bool continues;
+  int err = request_view_head(request, "since", &event.from);
+  if (err < 0) return err;
+  if ((err = autobee_info(database->db, &info)) < 0) return request_fail_store(request, err);
+  event.to = info.view;
+  if ((err = autobee_view(database->db, &event.from, &view)) < 0) return request_fail_store(request, err);
+  autobee_view_close(view); /* there is such a one */
+  if ((err = autobee_view_continues(database->db, &event.from, &continues)) < 0)
+    return request_fail_read(request, err);
+  bool moved = !ab_head_equal(&event.from, &event.to);
+  bool changed = moved && control_watch_changed(database, &event, has_key, has_prefix, bytes);
+  out_member_uint(&request->answer, "from", event.from.length);
+  out_member_uint(&request->answer, "to", event.to.length);
+  out_member_bool(&request->answer, "rewritten", !continues);
+  out_member_bool(&request->answer, "changed", changed);
+  return 0;
+}
+
 int
 control_watch (request_t *request) {
   out_t bytes = {0};
-  bool has_key, has_prefix = false;
+  bool has_key, has_prefix = false, has_since = request_member(request, "since") != NULL;
   int err = request_bytes(request, "key", &bytes, &has_key);
   if (err == 0 && !has_key) err = request_bytes(request, "prefix", &bytes, &has_prefix);
+  if (err == 0 && has_since) err = put_since(request, has_key, has_prefix, out_slice(&bytes));
   if (err == 0) err = request_add_watch(request, has_key, has_prefix, out_slice(&bytes));
   out_destroy(&bytes);
   return err;

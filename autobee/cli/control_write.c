@@ -67,7 +67,7 @@ append_values (request_t *request, const values_t *values, unsigned flags) {
   err = autobee_append_async(db, &request->append, slices, values->count, flags, append_ended);
   free(slices);
   if (err == 0) return REQUEST_APPENDING;
-  if (err == AB_ENOTWRITABLE) {
+  if (err == AB_ENOTWRITABLE && (flags & AUTOBEE_OPTIMISTIC) == 0) {
     char key[AB_KEY_TEXT_LEN + 1];
     ab_head_t local;
     autobee_local(db, &local);

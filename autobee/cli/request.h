@@ -115,6 +115,9 @@ int
 request_bool (request_t *request, const char *name, bool *out, bool *given);
 int
 request_string (request_t *request, const char *name, ab_slice_t *out, bool *given);
+/** Which view: its length, or [key, length]. */
+int
+request_view_head (request_t *request, const char *name, ab_head_t *out);
 /** A key, as hex or z-base-32. */
 int
 request_key (request_t *request, const char *name, ab_key_t *out);

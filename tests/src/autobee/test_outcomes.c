@@ -259,6 +259,76 @@ a_refused_optimistic_batch_leaves_nothing (void **state) {
   close_pair(&pair);
 }
 
+static void
+note_status (autobee_append_t *req, int status) {
+  *(int *) req->data = status;
+}
+
+/* It is offered first, again and again, so what is behind it would never be taken. */
+static void
+behind_a_refused_batch_a_stranger_appends_nothing (void **state) {
+  (void) state;
+  pair_t pair;
+  open_pair(&pair, false, false);
+  peer_t *stranger = &pair.peers[1];
+  peer_append(&pair.peers[0], "genesis");
+  peer_send(&pair.peers[0], stranger);
+
+  /* both at once */
+  int statuses[2] = {1, 1};
+  autobee_append_t reqs[2] = {{.data = &statuses[0]}, {.data = &statuses[1]}};
+  ab_slice_t values[] = {ab_text("refuse"), ab_text("ack")};
+  for (int i = 0; i < 2; i++) {
+    int err = autobee_append_async(stranger->db, &reqs[i], &values[i], 1, AUTOBEE_OPTIMISTIC, note_status);
+    assert_int_equal(err, 0);
+  }
+  assert_int_equal(autobee_update(stranger->db), 0);
+  assert_int_equal(statuses[0], AB_EREJECTED);
+  assert_int_equal(statuses[1], AB_ENOTWRITABLE);
+
+  /* one after the other */
+  ab_head_t local;
+  assert_int_equal(peer_try(stranger, "ack", AUTOBEE_OPTIMISTIC), AB_ENOTWRITABLE);
+  assert_non_null(strstr(ab_store_errmsg(stranger->store), "refused operation 1 of writer"));
+  assert_non_null(strstr(ab_store_errmsg(stranger->store), "addWriter"));
+  autobee_local(stranger->db, &local);
+  assert_int_equal(local.length, 1);
+  assert_true(autobee_is_idle(stranger->db));
+
+  grant_second(&pair);
+  peer_append(stranger, "better");
+  peers_mesh(pair.peers, 2);
+  assert_value(&pair.peers[0], "last", "better");
+  assert_same_view(&pair.peers[0], stranger);
+  close_pair(&pair);
+}
+
+/* The log alone tells that it was refused. */
+static void
+a_stranger_hears_of_its_refused_batch_after_a_restart (void **state) {
+  (void) state;
+  pair_t pair;
+  open_pair(&pair, false, false);
+  peer_t stranger;
+  ab_key_t key;
+  char dir[TMPDIR_MAX];
+  judge_t judge = {.peer = &stranger};
+  autobee_key(pair.peers[0].db, &key);
+  autobee_options_t options = peer_options(&stranger);
+  options.apply = judge_apply;
+  options.apply_data = &judge;
+  tmpdir_make(dir);
+  peer_open(&pair.world, &stranger, 3, dir, &key, &options);
+  peer_append(&pair.peers[0], "genesis");
+  peer_send(&pair.peers[0], &stranger);
+  assert_int_equal(peer_try(&stranger, "refuse", AUTOBEE_OPTIMISTIC), AB_EREJECTED);
+  peer_reopen(&stranger, &options);
+  assert_int_equal(peer_try(&stranger, "ack", AUTOBEE_OPTIMISTIC), AB_ENOTWRITABLE);
+  peer_close(&stranger);
+  tmpdir_remove(dir);
+  close_pair(&pair);
+}
+
 /* At once: nothing else may ever come that makes it look again. */
 static void
 what_was_refused_of_a_stranger_is_taken_when_it_is_a_writer (void **state) {
@@ -310,6 +380,8 @@ main (void) {
     cmocka_unit_test(calls_from_apply_are_busy),
     cmocka_unit_test(an_optimistic_batch_is_accepted_and_makes_a_writer),
     cmocka_unit_test(a_refused_optimistic_batch_leaves_nothing),
+    cmocka_unit_test(behind_a_refused_batch_a_stranger_appends_nothing),
+    cmocka_unit_test(a_stranger_hears_of_its_refused_batch_after_a_restart),
     cmocka_unit_test(what_was_refused_of_a_stranger_is_taken_when_it_is_a_writer),
     cmocka_unit_test(a_peer_without_optimistic_batches_ignores_them),
   };
