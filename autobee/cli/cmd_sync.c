@@ -45,7 +45,10 @@ print (const cli_t *cli, const ab_json_t *answer, bool on_stdout) {
   }
   ab_slice_t error = client_string(answer, "error");
   int err = cli_err_of_name(client_string(answer, "code"));
-  int code = err == AB_EINVAL ? CLI_USAGE : err == AB_ECORRUPT ? CLI_FAILED : CLI_UNAVAILABLE;
+  int code = CLI_UNAVAILABLE;
+  if (err == AB_EINVAL) code = CLI_USAGE;
+  else if (err == AB_ECORRUPT) code = CLI_FAILED;
+  else if (err == AB_EHALTED) code = CLI_HALTED;
   return cli_fail(
     cli,
     code,

@@ -82,6 +82,8 @@ sync_done (control_sync_t *sync, int status, const char *message) {
   request->is_syncing = false;
   request->is_ended = true;
   request->status = status == AB_EINSYNC ? 0 : status;
+  const char *halt = status == AB_EHALTED ? request_halt_message(request) : NULL;
+  if (halt != NULL) message = halt;
   if (request->status < 0) snprintf(request->sync_message, sizeof(request->sync_message), "%s", message);
 }
 

@@ -118,6 +118,12 @@ is_refused (const syncing_t *syncing, ab_uv_peer_t *peer) {
   return ab_stream_core_state(ab_uv_peer_stream(peer), &discovery_key) == AB_CORE_REFUSED;
 }
 
+static bool
+is_halted (network_t *network) {
+  autobee_info_t info;
+  return autobee_info(network->database->db, &info) == 0 && info.is_halted;
+}
+
 /* Is it over? Otherwise `deadline_ms` is when to look again. */
 static void
 check_syncing (syncing_t *syncing, uint64_t *deadline_ms) {
@@ -130,6 +136,11 @@ check_syncing (syncing_t *syncing, uint64_t *deadline_ms) {
     syncing->moved_ms = now;
   }
   uint64_t give_up_ms = syncing->moved_ms + syncing->sync->timeout_ms;
+  if ((syncing->is_draining || now >= give_up_ms) && is_halted(network)) {
+    if (syncing->dial != NULL) ab_uv_dial_close(syncing->dial);
+    syncing_done(syncing, AB_EHALTED, "apply halted on what came");
+    return;
+  }
   if (syncing->is_draining && autobee_is_idle(network->database->db)) {
     syncing_done(syncing, AB_EINSYNC, "");
     return;
