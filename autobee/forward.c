@@ -264,15 +264,14 @@ forced (autobee_t *db) {
   return err == AB_ENOMEM || err == AB_EIO ? err : 0; /* given up, silently */
 }
 
-static int
-moved (autobee_t *db) {
+static void
+end_moved (autobee_t *db) {
   forward_t *forward = &db->forward;
   forward->count = 0;
   if (!forward->is_holding) autobee__replicate_hold(db, true); /* what is below is not wanted any more */
   forward->is_holding = true;
   let_go(db);
   autobee__replicate_lookup(db); /* what lies above, and who else is ahead */
-  return 0;
 }
 
 /* Nothing is to be had of this one. */
@@ -312,11 +311,11 @@ autobee__forward (autobee_t *db) {
   if (err < 0) return err;
   if (!is_waiting && forward->target.flushes > 0) {
     err = approach(db);
-    if (err == 0) return moved(db);
     if (err == AB_ENOMEM || err == AB_EIO) return err;
-    if (err == AB_ETOOBIG) give_up(db);
+    if (err == 0) end_moved(db);
+    else if (err == AB_ETOOBIG) give_up(db);
     else if (err < 0) drop_target(db);
-    if (err < 0) return 0;
+    if (err <= 0) return 0;
     is_waiting = true;
   }
   if (!is_waiting) {
