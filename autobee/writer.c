@@ -302,6 +302,18 @@ present_or_wait (writer_t *writer, const node_t *node, bool *present) {
   return 0;
 }
 
+/* A stranger's node as a writer links what it was granted by, which nobody else may tell of. No other
+ * stranger is left for it, so crafted logs that lead to each other come to an end. */
+static int
+follow_links (autobee_t *db, const oplog_message_t *message) {
+  int err = 0;
+  for (size_t i = 0; i < message->link_count && err == 0; i++) {
+    if (db->attached.count >= ENGINE_UNKNOWN_MAX || db->options.conformance) break;
+    err = autobee__writers_hint(db, &message->links[i].key, message->links[i].length);
+  }
+  return err;
+}
+
 static bool
 is_early (writer_t *writer, uint64_t timestamp_ms) {
   autobee_t *db = writer->db;
@@ -341,7 +353,10 @@ take_stored (writer_t *writer, uint64_t *length, batch_t **out, bool *is_done) {
 
     node_t *node = &batch->nodes[batch->count - 1];
     if (writer == db->local && writer->is_added && !writer->is_removed) node->optimistic = false;
-    if (!writer->is_added && !node->optimistic && !genesis) goto none;
+    if (!writer->is_added && !node->optimistic && !genesis) {
+      err = follow_links(db, &node->message);
+      goto none;
+    }
     if (node->optimistic && genesis) goto none;
     if (node->optimistic && !writer->is_added && node->message.batch_end >= OPTIMISTIC_END) goto none;
     if (is_early(writer, node->timestamp_ms)) goto none;
@@ -476,9 +491,7 @@ autobee__writer_follow_lead (writer_t *writer) {
     err = hypercore_get(writer->core, index, &block);
     if (err == 0) err = autobee__oplog_decode(block, &arena, &message);
     is_lead = err == 0 && !message.optimistic;
-    for (size_t i = 0; is_lead && i < message.link_count && err == 0; i++) {
-      err = autobee__writers_hint(db, &message.links[i].key, message.links[i].length);
-    }
+    if (is_lead) err = follow_links(db, &message);
     ab_arena_destroy(&arena);
   }
   return err == AB_ENOMEM || err == AB_EIO ? err : 0;
