@@ -67,6 +67,7 @@ autobee__reindex_begin (autobee_t *db) {
   db->undone_to = 0;
   autobee__replicate_hold(db, true); /* from the first block on */
   autobee__replicate_hold(db, false);
+  if ((err = autobee__writer_follow(db->local)) < 0) return err; /* it may have been removed later on */
   for (size_t i = 0; i < reindex->goal_count; i++) {
     err = autobee__writers_hint(db, &reindex->goal[i].key, reindex->goal[i].length);
     if (err < 0) return err;

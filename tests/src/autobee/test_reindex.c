@@ -219,6 +219,29 @@ the_same_rule_makes_the_same_view (void **state) {
   end(&place);
 }
 
+static void
+a_writer_that_was_removed_makes_its_view_anew (void **state) {
+  (void) state;
+  world_t world;
+  peer_t peers[2];
+  char key[AB_KEY_TEXT_LEN + 1], removal[128];
+  ab_head_t local;
+  autobee_info_t info;
+  peers_open(&world, peers, 2);
+  peer_append(&peers[0], "{\"put\":{\"a\":\"1\"}}");
+  autobee_local(peers[0].db, &local);
+  ab_key_to_text(&local.key, key);
+  snprintf(removal, sizeof(removal), "{\"removeWriter\":\"%s\"}", key);
+  peer_append(&peers[0], removal);
+  assert_false(autobee_is_writable(peers[0].db));
+  assert_int_equal(autobee_reindex(peers[0].db), 0);
+  assert_int_equal(autobee_update(peers[0].db), 0);
+  assert_int_equal(autobee_info(peers[0].db, &info), 0);
+  assert_false(info.is_reindexing);
+  assert_value(&peers[0], "a", "1");
+  peers_close(peers, 2);
+}
+
 int
 main (void) {
   const struct CMUnitTest tests[] = {
@@ -228,6 +251,7 @@ main (void) {
     cmocka_unit_test(a_granted_writer_stays_one_and_all_logs_count),
     cmocka_unit_test(who_was_taken_unasked_can_do_it_too),
     cmocka_unit_test(the_same_rule_makes_the_same_view),
+    cmocka_unit_test(a_writer_that_was_removed_makes_its_view_anew),
   };
   return cmocka_run_group_tests_name("reindex", tests, NULL, NULL);
 }
