@@ -70,12 +70,10 @@ walk_state (autobee_t *db) {
 /* Own batches that the new state does not know may be older than everything in it. */
 static int
 note_unknown_batch (autobee_t *db, uint64_t length) {
-  ab_slice_t block;
   ab_arena_t arena = {0};
   oplog_message_t message;
   if (length >= hypercore_length(db->local->core)) return 0;
-  int err = hypercore_get(db->local->core, length, &block);
-  if (err == 0) err = autobee__oplog_decode(block, &arena, &message);
+  int err = autobee__writer_message(db->local->core, length, &arena, &message);
   if (err == 0 && message.timestamp_ms < db->fill.timestamp_ms) db->fill.timestamp_ms = message.timestamp_ms;
   ab_arena_destroy(&arena);
   return err;

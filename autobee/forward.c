@@ -23,11 +23,9 @@ find_stamp (autobee_t *db, hypercore_t *core, uint64_t length, stamp_t *out) {
   int err = autobee__writer_cipher(db, core, &has_cipher);
   if (err < 0) return err;
   for (unsigned i = 0; i < LOOK_BACK && length > 0; i++, length--) {
-    ab_slice_t block;
     ab_arena_t arena = {0};
     oplog_message_t message;
-    if ((err = hypercore_get(core, length - 1, &block)) < 0) return err;
-    err = autobee__oplog_decode(block, &arena, &message);
+    err = autobee__writer_message(core, length - 1, &arena, &message);
     ab_arena_destroy(&arena);
     if (err < 0) return err;
     if (!message.has_views) continue;

@@ -245,9 +245,7 @@ static void
 unpeek (autobee_t *db) {
   for (size_t i = 0; i < db->attached.count; i++) {
     writer_t *writer = db->attached.writers[i];
-    if (writer == db->local) continue;
-    autobee__batch_release(writer->peeked);
-    writer->peeked = NULL;
+    if (writer != db->local) autobee__writer_unpeek(writer);
   }
 }
 
@@ -665,10 +663,14 @@ find_late (autobee_t *db, writer_t **late) {
   *late = NULL;
   for (size_t i = 0; i < db->pending.count;) {
     writer_t *writer = db->pending.writers[i];
-    int err = writer == db->local ? 0 : peek_late(db, writer);
+    if (writer == db->local) {
+      i++;
+      continue;
+    }
+    int err = peek_late(db, writer);
     if (err < 0) return err;
     if (i < db->pending.count && db->pending.writers[i] == writer) i++; /* else another one stands there */
-    if (writer->peeked == NULL || writer == db->local) continue;
+    if (writer->peeked == NULL) continue;
     order_entry_t entry = batch_entry(writer->peeked);
     if (!order_before(&entry, &next)) continue;
     next = entry;
@@ -687,8 +689,7 @@ merge_late (autobee_t *db) {
   int err = find_late(db, &writer);
   if (err < 0 || writer == NULL) return err;
   if ((err = push_item(run, writer->peeked, NULL)) < 0) return err;
-  autobee__batch_release(writer->peeked);
-  writer->peeked = NULL;
+  autobee__writer_unpeek(writer);
   writer->tried_at = 0; /* there may be more */
   run->merged_count++;
   return 0;

@@ -48,9 +48,14 @@ autobee__writer_pend (writer_t *writer) {
 }
 
 void
-autobee__writer_unpend (writer_t *writer) {
+autobee__writer_unpeek (writer_t *writer) {
   autobee__batch_release(writer->peeked);
   writer->peeked = NULL;
+}
+
+void
+autobee__writer_unpend (writer_t *writer) {
+  autobee__writer_unpeek(writer);
   if (!writer->is_pending) return;
   writer->is_pending = false;
   writer_list_t *pending = &writer->db->pending;
@@ -302,6 +307,13 @@ present_or_wait (writer_t *writer, const node_t *node, bool *present) {
   return 0;
 }
 
+int
+autobee__writer_message (hypercore_t *core, uint64_t index, ab_arena_t *arena, oplog_message_t *out) {
+  ab_slice_t block;
+  int err = hypercore_get(core, index, &block);
+  return err < 0 ? err : autobee__oplog_decode(block, arena, out);
+}
+
 /* A stranger's node as a writer links what it was granted by, which nobody else may tell of. No other
  * stranger is left for it, so crafted logs that lead to each other come to an end. */
 static int
@@ -485,11 +497,9 @@ autobee__writer_follow_lead (writer_t *writer) {
   int err = 0;
   if (end > index + LEAD_MAX) end = index + LEAD_MAX;
   for (; index < end && err == 0 && !is_lead; index++) {
-    ab_slice_t block;
     ab_arena_t arena = {0};
     oplog_message_t message;
-    err = hypercore_get(writer->core, index, &block);
-    if (err == 0) err = autobee__oplog_decode(block, &arena, &message);
+    err = autobee__writer_message(writer->core, index, &arena, &message);
     is_lead = err == 0 && !message.optimistic;
     if (is_lead) err = follow_links(db, &message);
     ab_arena_destroy(&arena);
@@ -515,11 +525,7 @@ stays (const writer_t *writer) {
 
 int
 autobee__writers_refresh (autobee_t *db) {
-  for (size_t i = 0; i < db->attached.count; i++) {
-    writer_t *writer = db->attached.writers[i];
-    autobee__batch_release(writer->peeked);
-    writer->peeked = NULL;
-  }
+  for (size_t i = 0; i < db->attached.count; i++) autobee__writer_unpeek(db->attached.writers[i]);
   int err = autobee__writer_refresh(db->local, NULL);
   if (err < 0 && err != AB_EREMOTE) return err;
 
@@ -636,17 +642,16 @@ autobee__batch_load (autobee_t *db, const ab_key_t *key, uint64_t last, batch_t 
   else if ((err = autobee__writer_core(db, key, &core)) < 0) goto done;
 
   /* the last node says how many are before it */
-  ab_slice_t block;
   oplog_message_t message;
   if ((err = autobee__writer_cipher(db, core, writer == NULL ? &has_cipher : &writer->has_cipher)) < 0)
     goto done;
-  if ((err = hypercore_get(core, last - 1, &block)) < 0) goto done;
-  if ((err = autobee__oplog_decode(block, &batch->arena, &message)) < 0) goto done;
+  if ((err = autobee__writer_message(core, last - 1, &batch->arena, &message)) < 0) goto done;
   if (message.batch_start >= last || message.batch_start >= NODES_MAX || message.batch_end > 0) {
     err = AB_ECORRUPT;
     goto done;
   }
   for (uint64_t length = last - message.batch_start; length <= last; length++) {
+    ab_slice_t block;
     if ((err = hypercore_get(core, length - 1, &block)) < 0) goto done;
     if ((err = autobee__batch_decode(batch, block, length)) < 0) goto done;
   }

@@ -56,6 +56,13 @@ autobee__writers_wake (autobee_t *db, const ab_key_t *key, uint64_t length);
 /** Somebody says that `key` has `length` blocks. */
 int
 autobee__writers_hint (autobee_t *db, const ab_key_t *key, uint64_t length);
+/** A block of a writer's log, decrypted if its core has its cipher. What `out` points to is in `arena`, which
+ * the caller destroys, also after an error. */
+int
+autobee__writer_message (hypercore_t *core, uint64_t index, ab_arena_t *arena, oplog_message_t *out);
+/** Drop the batch that was taken. */
+void
+autobee__writer_unpeek (writer_t *writer);
 /** A stranger's batch was refused, and yet its log may go on: its first node as a writer links what it was
  * granted by, which nobody else may tell of. */
 int

@@ -125,16 +125,11 @@ weak_writers_are_heard_again_after_they_were_left (void **state) {
   peer_t peers[2];
   wire_t wire = {0};
   ab_key_t key;
-  ab_head_t second;
-  char grant[160], text[AB_KEY_TEXT_LEN + 1];
   world_init(&world);
   peer_open(&world, &peers[0], 1, NULL, NULL, NULL);
   autobee_key(peers[0].db, &key);
   peer_open(&world, &peers[1], 2, NULL, &key, NULL);
-  autobee_local(peers[1].db, &second);
-  ab_key_to_text(&second.key, text);
-  snprintf(grant, sizeof(grant), "{\"addWriter\":\"%s\",\"isIndexer\":false}", text);
-  peer_append(&peers[0], grant);
+  peer_grant_weight(&peers[0], &peers[1], 1);
   for (int i = 0; i < 2; i++) assert_int_equal(autobee_replicate(peers[i].db), 0);
   wire_open(&wire, peers[0].store, NULL, peers[1].store, NULL);
   wire_run(&wire);
