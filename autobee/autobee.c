@@ -210,30 +210,18 @@ hints_of_group (autobee_t *db) {
   return corestore_group_updates(db->store, &db->discovery_key, since + 1, note_update, db);
 }
 
+static int
+follow_record (void *data, const ab_key_t *key, const record_writer_t *record) {
+  autobee_t *db = data;
+  if (record->is_anchor || ab_key_equal(key, &db->local->key)) return 0;
+  return autobee__writer_attach(db, key, NULL, NULL);
+}
+
 /* 4.2 rule 7: the writers on record. */
 static int
 follow_records (autobee_t *db) {
-  static const uint8_t lower[] = {1, 0}, upper[] = {1, 1};
-  bee_range_t range = {
-    .lower = ab_slice(lower, 2),
-    .upper = ab_slice(upper, 2),
-    .has_lower = true,
-    .has_upper = true,
-    .upper_open = true};
-  bee_cursor_t *cursor;
-  int err = bee_cursor_open(db->system.bee, &range, &cursor);
-  if (err < 0) return err;
-  bee_entry_t entry;
-  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
-    ab_key_t key;
-    record_writer_t record;
-    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
-    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) break;
-    if (record.is_anchor || ab_key_equal(&key, &db->local->key)) continue;
-    if ((err = autobee__writer_attach(db, &key, NULL, NULL)) < 0) break;
-  }
-  bee_cursor_close(cursor);
-  return err == AB_EEND || err == AB_EREMOTE ? 0 : err; /* what is missing is announced one day */
+  int err = autobee__system_records(db->system.bee, NULL, follow_record, db);
+  return err == AB_EREMOTE ? 0 : err; /* what is missing is announced one day */
 }
 
 static int

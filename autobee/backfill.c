@@ -26,9 +26,14 @@ autobee__backfill_load (autobee_t *db) {
 
 /* ---- logs ---- */
 
+#define FULL 1 /* enough are followed */
+
 static int
-follow_partial (autobee_t *db, const ab_key_t *key, const record_writer_t *record) {
+follow_partial (void *data, const ab_key_t *key, const record_writer_t *record) {
+  autobee_t *db = data;
   hypercore_t *core;
+  if (db->attached.count >= ENGINE_BACKFILL_MAX) return FULL;
+  db->backfill.last = *key;
   if (record->is_anchor || ab_key_equal(key, &db->local->key)) return 0;
   if (autobee__writer_find(db, key) != NULL) return 0;
   int err = autobee__writer_core(db, key, &core);
@@ -41,32 +46,10 @@ follow_partial (autobee_t *db, const ab_key_t *key, const record_writer_t *recor
 /* Follow those whose logs are not whole, so many at a time; they are left when they are. */
 static int
 follow_some (autobee_t *db) {
-  static const uint8_t upper[] = {1, 1};
-  uint8_t lower[RECORD_WRITER_KEY_LEN];
   if (db->backfill.is_listed || db->attached.count >= ENGINE_BACKFILL_MAX) return 0;
-  autobee__record_writer_key(lower, &db->backfill.last);
-  bee_range_t range = {
-    .lower = ab_slice(lower, sizeof(lower)),
-    .upper = ab_slice(upper, 2),
-    .has_lower = true,
-    .has_upper = true,
-    .upper_open = true};
-  bee_cursor_t *cursor;
-  bee_entry_t entry;
-  int err = bee_cursor_open(db->system.bee, &range, &cursor);
-  if (err < 0) return err;
-  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
-    record_writer_t record;
-    ab_key_t key;
-    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
-    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) break;
-    if ((err = follow_partial(db, &key, &record)) < 0) break;
-    db->backfill.last = key;
-    if (db->attached.count >= ENGINE_BACKFILL_MAX) break;
-  }
-  bee_cursor_close(cursor);
-  db->backfill.is_listed = err == AB_EEND;
-  return err == AB_EEND || err == AB_EREMOTE ? 0 : err; /* what is missing is looked for again */
+  int err = autobee__system_records(db->system.bee, &db->backfill.last, follow_partial, db);
+  db->backfill.is_listed = err == 0;
+  return err == FULL || err == AB_EREMOTE ? 0 : err; /* what is missing is looked for again */
 }
 
 /* ---- the order ---- */

@@ -28,41 +28,32 @@ done:
 
 /* ---- writers ---- */
 
+typedef struct {
+  int (*each)(void *data, const ab_key_t *key, const autobee_writer_t *writer);
+  void *data;
+} tell_writers_t;
+
+static int
+tell_writer (void *data, const ab_key_t *key, const record_writer_t *record) {
+  const tell_writers_t *tell = data;
+  autobee_writer_t writer = {
+    .weight = record->weight,
+    .max_weight = record->max_weight,
+    .length = record->length,
+    .is_removed = record->is_removed,
+    .is_indexer = record_is_indexer(record)};
+  return tell->each(tell->data, key, &writer);
+}
+
 int
 autobee_writers (
   autobee_t *db, int (*each)(void *data, const ab_key_t *key, const autobee_writer_t *writer), void *data
 ) {
-  static const uint8_t lower[] = {1, 0}, upper[] = {1, 1};
-  int err = autobee__enter(db);
-  if (err < 0) return err;
+  tell_writers_t tell = {each, data};
   bee_t *bee;
-  bee_cursor_t *cursor = NULL;
-  if ((err = bee_checkout(db->system.bee, &db->published_system, &bee)) < 0) return err;
-  bee_range_t range = {
-    .lower = ab_slice(lower, 2),
-    .upper = ab_slice(upper, 2),
-    .has_lower = true,
-    .has_upper = true,
-    .upper_open = true};
-  if ((err = bee_cursor_open(bee, &range, &cursor)) < 0) goto done;
-  bee_entry_t entry;
-  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
-    ab_key_t key;
-    record_writer_t record;
-    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
-    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) goto done;
-    autobee_writer_t writer = {
-      .weight = record.weight,
-      .max_weight = record.max_weight,
-      .length = record.length,
-      .is_removed = record.is_removed,
-      .is_indexer = record_is_indexer(&record)};
-    if ((err = each(data, &key, &writer)) != 0) goto done;
-  }
-  if (err == AB_EEND) err = 0;
-
-done:
-  bee_cursor_close(cursor);
+  int err = autobee__enter(db);
+  if (err < 0 || (err = bee_checkout(db->system.bee, &db->published_system, &bee)) < 0) return err;
+  err = autobee__system_records(bee, NULL, tell_writer, &tell);
   bee_close(bee);
   return err;
 }

@@ -433,6 +433,37 @@ fail:
   return err;
 }
 
+int
+autobee__system_records (
+  bee_t *bee,
+  const ab_key_t *first,
+  int (*each)(void *data, const ab_key_t *writer, const record_writer_t *record),
+  void *data
+) {
+  static const ab_key_t lowest = {{0}};
+  static const uint8_t upper[] = {1, 1};
+  uint8_t lower[RECORD_WRITER_KEY_LEN];
+  bee_range_t range = {
+    .lower = autobee__record_writer_key(lower, first == NULL ? &lowest : first),
+    .upper = ab_slice(upper, sizeof(upper)),
+    .has_lower = true,
+    .has_upper = true,
+    .upper_open = true};
+  bee_cursor_t *cursor;
+  bee_entry_t entry;
+  int err = bee_cursor_open(bee, &range, &cursor);
+  if (err < 0) return err;
+  while ((err = bee_cursor_next(cursor, &entry)) == 0) {
+    ab_key_t key;
+    record_writer_t record;
+    if (!entry.has_value || !autobee__record_is_writer_key(entry.key, &key)) continue;
+    if ((err = autobee__record_writer_decode(entry.value, &record)) < 0) break;
+    if ((err = each(data, &key, &record)) != 0) break;
+  }
+  bee_cursor_close(cursor);
+  return err == AB_EEND ? 0 : err;
+}
+
 /* ---- history ---- */
 
 typedef struct {

@@ -121,6 +121,16 @@ autobee__system_flush (
   system_t *system, const ab_key_t *writer, const ab_head_t *view, record_writer_t *recorded
 );
 
+/** Every record in `bee`, a system that may be checked out anywhere, by key from `first` on (NULL: all),
+ * until `each` returns non-zero (which is then returned). */
+int
+autobee__system_records (
+  bee_t *bee,
+  const ab_key_t *first,
+  int (*each)(void *data, const ab_key_t *writer, const record_writer_t *record),
+  void *data
+);
+
 typedef struct {
   ab_key_t writer;
   record_writer_t record;
