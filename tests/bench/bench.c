@@ -1,6 +1,6 @@
 /* bench.c: picks the workloads, gives each a fresh folder, prints their lines.
  *
- *   bench [--n=N] [--runs=R] [--durable] [--dir=FOLDER] W1 W2 …      or: bench floor
+ *   bench W1 W2 … [--n=N] [--runs=R] [--durable] [--dir=FOLDER]      or: bench floor
  */
 #include "bench.h"
 
@@ -218,36 +218,46 @@ run_floor (const bench_t *bench) {
   floor_rates(bench->dir);
 }
 
+/* Run a workload by its name, as often as asked. */
+static bool
+run_named (const char *name, const char *base, uint64_t n, int runs, bool durable) {
+  size_t w = 0;
+  int failed = 0;
+  if (strcmp(name, "floor") == 0) return run_one(run_floor, base, n, false) == 0;
+  while (w < COUNT(workloads) && strcmp(workloads[w].name, name) != 0) w++;
+  if (w == COUNT(workloads)) bench_die("no workload named %s", name);
+  for (int run = 0; run < runs; run++) {
+    failed |= run_one(workloads[w].run, base, n, durable);
+    if (workloads[w].both_ways && !durable) failed |= run_one(workloads[w].run, base, n, true);
+  }
+  return failed == 0;
+}
+
 int
 main (int argc, char **argv) {
-  const char *base = ".";
+  const char *base = ".", *first_get = NULL;
   uint64_t n = 0;
-  int runs = 1, failed = 0, ran = 0;
-  bool durable = false;
+  int runs = 1, names = 0;
+  bool durable = false, passed = true;
 
-  for (int i = 1; i < argc; i++) {
+  for (int i = 1; i < argc; i++) { /* options count for all workloads, wherever they stand */
     if (strncmp(argv[i], "--n=", 4) == 0) n = strtoull(argv[i] + 4, NULL, 10);
     else if (strncmp(argv[i], "--runs=", 7) == 0) runs = atoi(argv[i] + 7);
     else if (strncmp(argv[i], "--dir=", 6) == 0) base = argv[i] + 6;
     else if (strcmp(argv[i], "--durable") == 0) durable = true;
-    else if (strncmp(argv[i], "--first-get=", 12) == 0) w8_first_get(argv[i] + 12), ran++;
-    else if (strcmp(argv[i], "floor") == 0) failed |= run_one(run_floor, base, n, false), ran++;
-    else {
-      size_t w = 0;
-      while (w < COUNT(workloads) && strcmp(workloads[w].name, argv[i]) != 0) w++;
-      if (w == COUNT(workloads)) bench_die("no workload named %s", argv[i]);
-      for (int run = 0; run < runs; run++) {
-        failed |= run_one(workloads[w].run, base, n, durable);
-        if (workloads[w].both_ways && !durable) failed |= run_one(workloads[w].run, base, n, true);
-      }
-      ran++;
-    }
+    else if (strncmp(argv[i], "--first-get=", 12) == 0) first_get = argv[i] + 12;
+    else if (strncmp(argv[i], "--", 2) == 0) bench_die("no option %s", argv[i]);
+    else argv[++names] = argv[i];
   }
-  if (ran == 0) {
+  if (first_get != NULL) {
+    w8_first_get(first_get);
+    return 0;
+  }
+  for (int i = 1; i <= names; i++) passed = run_named(argv[i], base, n, runs, durable) && passed;
+  if (names == 0) {
     fputs("bench: name a workload:", stderr);
     for (size_t w = 0; w < COUNT(workloads); w++) fprintf(stderr, " %s", workloads[w].name);
     fputs(", or floor\n", stderr);
-    return 1;
   }
-  return failed;
+  return !passed || names == 0;
 }

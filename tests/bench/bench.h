@@ -98,6 +98,8 @@ floor_single (const char *dir, uint64_t n, bool durable); /* W1: three cores */
 double
 floor_log_single (const char *dir, uint64_t n, bool durable); /* W6, W7: one core */
 double
+floor_reorder (const char *dir, uint64_t n, bool durable); /* W4: values, each applied by itself */
+double
 floor_calls (const char *dir, uint64_t n, bool batched, bool durable); /* W2, W2b: values, 100 per call */
 double
 floor_log_one_call (const char *dir, uint64_t n);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FIRST 3000 /* A's values */
 #define LATE 200   /* B's, per 3,000 of A's */
@@ -14,6 +15,7 @@
 enum { A, B };
 
 typedef struct {
+  const char *name, *params;
   uint64_t older, n, m;
   ab_key_t key;
   uint64_t clock; /* values that the view has counted before the late ones come */
@@ -121,8 +123,9 @@ check_order (const peer_t *peer) {
 }
 
 static void
-reorder (const bench_t *bench, const char *name, story_t *story, const char *params) {
-  double floor = floor_calls(bench->dir, story->n + story->m, true, bench->durable);
+reorder (const bench_t *bench, void *data) {
+  story_t *story = data;
+  double floor = floor_reorder(bench->dir, story->n + story->m, bench->durable);
   bench_apart(bench, write_late, story, &story->key, sizeof(story->key));
   bench_server_t server = bench_serve(bench, "w1", open_late, story);
   ab_store_t *store = bench_store(bench, "w0");
@@ -140,6 +143,7 @@ reorder (const bench_t *bench, const char *name, story_t *story, const char *par
   bench_check(autobee_open(store, NULL, &options, &peer.db), "open", store);
   append_first(peer.db, story);
   bench_check(autobee_replicate(peer.db), "replicate", store);
+  sync(); /* or the disk is still busy with what is older */
   double start = bench_now();
   bench_connect(&link, store, server.port);
   bench_run_until(&link, has_everything, &peer);
@@ -159,27 +163,28 @@ reorder (const bench_t *bench, const char *name, story_t *story, const char *par
     (unsigned long long) info.applies,
     (unsigned long long) info.undos
   );
-  bench_print(bench, &(bench_line_t){name, story->n + story->m, seconds, floor, params, extra});
+  bench_print(bench, &(bench_line_t){story->name, story->n + story->m, seconds, floor, story->params, extra});
 }
 
 void
 w4 (const bench_t *bench) {
   uint64_t n = bench->n > 0 ? bench->n : FIRST;
-  story_t story = {.n = n, .m = n * LATE / FIRST > 0 ? n * LATE / FIRST : 1};
-  reorder(bench, "W4", &story, NULL);
+  story_t story = {.name = "W4", .n = n, .m = n * LATE / FIRST > 0 ? n * LATE / FIRST : 1};
+  reorder(bench, &story);
 }
 
+/* Each in a process of its own, or the later ones find the memory that the earlier ones left. */
 void
 w4d (const bench_t *bench) {
   uint64_t most = bench->n > 0 ? bench->n : 1000000;
   for (uint64_t older = most / 1000; older <= most && older > 0; older *= 10) {
-    story_t story = {.older = older, .n = FIRST, .m = LATE};
     bench_t own = *bench;
     char dir[512], params[48];
+    story_t story = {.name = "W4d", .params = params, .older = older, .n = FIRST, .m = LATE};
     snprintf(dir, sizeof(dir), "%s/%llu", bench->dir, (unsigned long long) older);
     bench_make_folder(dir);
     own.dir = dir;
     snprintf(params, sizeof(params), ",\"older\":%llu", (unsigned long long) older);
-    reorder(&own, "W4d", &story, params);
+    bench_apart(&own, reorder, &story, NULL, 0);
   }
 }

@@ -108,6 +108,7 @@ static void
 turn (ab_uv_t *uv) {
   uint64_t deadline_ms = UINT64_MAX;
   uv->is_due = false;
+  flush_peers(uv); /* answers do not wait for what a slice of other work takes */
   int more = ab_store_run(uv->store, uv->options.budget_ms, &deadline_ms);
   tell_error(uv, more < 0 ? more : 0);
   for (ab_uv_peer_t *peer = uv->peers, *next; peer != NULL; peer = next) {
