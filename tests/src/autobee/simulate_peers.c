@@ -12,13 +12,12 @@
  *   -v         print the trace: virtual milliseconds and what happens
  *   --altered  alter the apply function of one peer
  */
-#define _GNU_SOURCE /* pwritev64 */
+#define _GNU_SOURCE /* off64_t */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,52 +38,15 @@ pwrite (int fd, const void *data, size_t len, off_t at) {
 }
 
 ssize_t
-pwrite64 (int fd, const void *data, size_t len, off64_t at) {
-  return pwrite(fd, data, len, at);
-}
-
-ssize_t
-pwritev (int fd, const struct iovec *parts, int count, off_t at) {
-  ssize_t total = 0;
-  for (int i = 0; i < count; i++) {
-    ssize_t len = pwrite(fd, parts[i].iov_base, parts[i].iov_len, at + total);
-    if (len < 0) return total > 0 ? total : -1;
-    total += len;
-  }
-  return total;
-}
-
-ssize_t
-pwritev64 (int fd, const struct iovec *parts, int count, off64_t at) {
-  return pwritev(fd, parts, count, at);
-}
-
-ssize_t
 write (int fd, const void *data, size_t len) {
   disk_write(fd, data, len, lseek(fd, 0, SEEK_CUR));
   return syscall(SYS_write, fd, data, len);
-}
-
-ssize_t
-writev (int fd, const struct iovec *parts, int count) {
-  ssize_t total = 0;
-  for (int i = 0; i < count; i++) {
-    ssize_t len = write(fd, parts[i].iov_base, parts[i].iov_len);
-    if (len < 0) return total > 0 ? total : -1;
-    total += len;
-  }
-  return total;
 }
 
 int
 ftruncate (int fd, off_t len) {
   disk_truncate(fd, len);
   return (int) syscall(SYS_ftruncate, fd, len);
-}
-
-int
-ftruncate64 (int fd, off64_t len) {
-  return ftruncate(fd, len);
 }
 
 int
@@ -99,6 +61,7 @@ fdatasync (int fd) {
   return 0;
 }
 
+#include "support/written_in_parts.h"
 #pragma GCC visibility pop
 
 /* ---- the end ---- */

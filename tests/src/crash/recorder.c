@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk_log.h"
@@ -150,27 +149,6 @@ pwrite (int fd, const void *data, size_t len, off_t at) {
 }
 
 ssize_t
-pwrite64 (int fd, const void *data, size_t len, off64_t at) {
-  return pwrite(fd, data, len, at);
-}
-
-ssize_t
-pwritev (int fd, const struct iovec *parts, int count, off_t at) {
-  ssize_t total = 0;
-  for (int i = 0; i < count; i++) {
-    ssize_t len = pwrite(fd, parts[i].iov_base, parts[i].iov_len, at + total);
-    if (len < 0) return total > 0 ? total : -1;
-    total += len;
-  }
-  return total;
-}
-
-ssize_t
-pwritev64 (int fd, const struct iovec *parts, int count, off64_t at) {
-  return pwritev(fd, parts, count, at);
-}
-
-ssize_t
 write (int fd, const void *data, size_t len) {
   get_ready();
   if (fd == ack_fd) note(DISK_ACK, "", false, 0, data, len);
@@ -197,26 +175,10 @@ read (int fd, void *data, size_t size) {
   return len;
 }
 
-ssize_t
-writev (int fd, const struct iovec *parts, int count) {
-  ssize_t total = 0;
-  for (int i = 0; i < count; i++) { /* one by one, so that a victim can end between two */
-    ssize_t len = write(fd, parts[i].iov_base, parts[i].iov_len);
-    if (len < 0) return total > 0 ? total : -1;
-    total += len;
-  }
-  return total;
-}
-
 int
 ftruncate (int fd, off_t len) {
   if (is_watched(fd)) note(DISK_TRUNCATE, fds[fd].path, false, (uint64_t) len, NULL, 0);
   return (int) syscall(SYS_ftruncate, fd, len);
-}
-
-int
-ftruncate64 (int fd, off64_t len) {
-  return ftruncate(fd, len);
 }
 
 int
@@ -264,4 +226,5 @@ mkdir (const char *path, mode_t mode) {
   return (int) syscall(SYS_mkdirat, AT_FDCWD, path, mode);
 }
 
+#include "support/written_in_parts.h"
 #pragma GCC visibility pop

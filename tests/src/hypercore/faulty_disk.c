@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 static faulty_disk_t fault;
@@ -53,11 +52,6 @@ short_len (size_t len) {
   return fault == DISK_SHORT && struck == 1 ? len / 2 : 0;
 }
 
-static ssize_t
-real_pwrite (int fd, const void *data, size_t len, off_t at) {
-  return syscall(SYS_pwrite64, fd, data, len, at);
-}
-
 /* From here on, what shared libraries are to find instead of the C library's. */
 #pragma GCC visibility push(default)
 
@@ -70,47 +64,7 @@ write (int fd, const void *data, size_t len) {
 ssize_t
 pwrite (int fd, const void *data, size_t len, off_t at) {
   if (strikes(fd, false) && (len = short_len(len)) == 0) return -1;
-  return real_pwrite(fd, data, len, at);
-}
-
-ssize_t
-pwrite64 (int fd, const void *data, size_t len, off64_t at);
-
-ssize_t
-pwrite64 (int fd, const void *data, size_t len, off64_t at) {
-  return pwrite(fd, data, len, at);
-}
-
-ssize_t
-pwritev (int fd, const struct iovec *parts, int count, off_t at) {
-  ssize_t total = 0;
-  for (int i = 0; i < count; i++) { /* one by one, so that a write can end between two */
-    ssize_t len = pwrite(fd, parts[i].iov_base, parts[i].iov_len, at + total);
-    if (len < 0) return total > 0 ? total : -1;
-    total += len;
-    if ((size_t) len < parts[i].iov_len) return total;
-  }
-  return total;
-}
-
-ssize_t
-pwritev64 (int fd, const struct iovec *parts, int count, off64_t at);
-
-ssize_t
-pwritev64 (int fd, const struct iovec *parts, int count, off64_t at) {
-  return pwritev(fd, parts, count, at);
-}
-
-ssize_t
-writev (int fd, const struct iovec *parts, int count) {
-  ssize_t total = 0;
-  for (int i = 0; i < count; i++) {
-    ssize_t len = write(fd, parts[i].iov_base, parts[i].iov_len);
-    if (len < 0) return total > 0 ? total : -1;
-    total += len;
-    if ((size_t) len < parts[i].iov_len) return total;
-  }
-  return total;
+  return syscall(SYS_pwrite64, fd, data, len, at);
 }
 
 int
@@ -125,4 +79,5 @@ fdatasync (int fd) {
   return (int) syscall(SYS_fdatasync, fd);
 }
 
+#include "support/written_in_parts.h"
 #pragma GCC visibility pop
