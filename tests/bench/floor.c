@@ -165,6 +165,23 @@ floor_commit (floor_db_t *db) {
 
 /* ---- logs and databases ---- */
 
+/* How many of something per second, if a step is `per_step` of it. */
+static double
+rate_of (
+  const char *dir, const char *name, uint64_t n, uint64_t per_step, bool durable, void (*step)(floor_db_t *db)
+) {
+  double rate;
+  if (floor_is_measured(&rate, sizeof(rate))) return rate;
+
+  floor_db_t db = floor_db_open(dir, name, durable);
+  uint64_t done = 0;
+  double start = bench_now();
+  for (; done < n; done += per_step) step(&db);
+  double seconds = bench_now() - start;
+  floor_db_close(&db);
+  floor_finish_rate((double) done / seconds);
+}
+
 /* An apply call of its own: a block of the log, of the view and of the system. */
 static void
 append_value (floor_db_t *db) {
@@ -177,60 +194,45 @@ put_heads (floor_db_t *db) {
   for (uint32_t core = 0; core < 3; core++) floor_put_head(db, core);
 }
 
-double
-floor_single (const char *dir, uint64_t n, bool durable) {
-  double rate;
-  if (floor_is_measured(&rate, sizeof(rate))) return rate;
-
-  floor_db_t db = floor_db_open(dir, "single", durable);
-  double start = bench_now();
-  for (uint64_t i = 0; i < n; i++) {
-    floor_begin(&db);
-    append_value(&db);
-    put_heads(&db);
-    floor_sign();
-    floor_commit(&db);
-  }
-  double seconds = bench_now() - start;
-  floor_db_close(&db);
-  floor_finish_rate((double) n / seconds);
+static void
+step_single (floor_db_t *db) {
+  floor_begin(db);
+  append_value(db);
+  put_heads(db);
+  floor_sign();
+  floor_commit(db);
 }
 
 double
-floor_reorder (const char *dir, uint64_t n, bool durable) {
-  double rate;
-  if (floor_is_measured(&rate, sizeof(rate))) return rate;
+floor_single (const char *dir, uint64_t n, bool durable) {
+  return rate_of(dir, "single", n, 1, durable, step_single);
+}
 
-  floor_db_t db = floor_db_open(dir, "reorder", durable);
-  double start = bench_now();
-  for (uint64_t i = 0; i < n; i += CALL_VALUES) {
-    floor_begin(&db);
-    for (int j = 0; j < CALL_VALUES; j++) append_value(&db);
-    put_heads(&db);
-    floor_commit(&db);
-  }
-  double seconds = bench_now() - start;
-  floor_db_close(&db);
-  floor_finish_rate((double) n / seconds);
+static void
+step_log (floor_db_t *db) {
+  floor_begin(db);
+  floor_append(db, 0, NULL, 416);
+  floor_put_head(db, 0);
+  floor_sign();
+  floor_commit(db);
 }
 
 double
 floor_log_single (const char *dir, uint64_t n, bool durable) {
-  double rate;
-  if (floor_is_measured(&rate, sizeof(rate))) return rate;
+  return rate_of(dir, "log", n, 1, durable, step_log);
+}
 
-  floor_db_t db = floor_db_open(dir, "log", durable);
-  double start = bench_now();
-  for (uint64_t i = 0; i < n; i++) {
-    floor_begin(&db);
-    floor_append(&db, 0, NULL, 416);
-    floor_put_head(&db, 0);
-    floor_sign();
-    floor_commit(&db);
-  }
-  double seconds = bench_now() - start;
-  floor_db_close(&db);
-  floor_finish_rate((double) n / seconds);
+static void
+step_reorder (floor_db_t *db) {
+  floor_begin(db);
+  for (int j = 0; j < CALL_VALUES; j++) append_value(db);
+  put_heads(db);
+  floor_commit(db);
+}
+
+double
+floor_reorder (const char *dir, uint64_t n, bool durable) {
+  return rate_of(dir, "reorder", n, CALL_VALUES, durable, step_reorder);
 }
 
 void
@@ -243,17 +245,19 @@ floor_call (floor_db_t *db, bool batched) {
   floor_commit(db);
 }
 
+static void
+step_call (floor_db_t *db) {
+  floor_call(db, false);
+}
+
+static void
+step_batched_call (floor_db_t *db) {
+  floor_call(db, true);
+}
+
 double
 floor_calls (const char *dir, uint64_t n, bool batched, bool durable) {
-  double rate;
-  if (floor_is_measured(&rate, sizeof(rate))) return rate;
-
-  floor_db_t db = floor_db_open(dir, "calls", durable);
-  double start = bench_now();
-  for (uint64_t i = 0; i < n; i += CALL_VALUES) floor_call(&db, batched);
-  double seconds = bench_now() - start;
-  floor_db_close(&db);
-  floor_finish_rate((double) n / seconds);
+  return rate_of(dir, "calls", n, CALL_VALUES, durable, batched ? step_batched_call : step_call);
 }
 
 double
