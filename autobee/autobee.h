@@ -65,7 +65,7 @@ typedef struct autobee_cursor_s autobee_cursor_t; /* an ordered walk over a view
  *   batches a fast-forward may have to redo     512         it is not made; everything is applied
  *   the order in memory, in batches             8,192       older ones are read when they are needed
  *   late batches merged into one reorder        64          or as many as it applies again; then another one
- *   undone grants that merging keeps track of   256         then late batches go in one at a time
+ *   undone writers that merging keeps track of  4,096       then late batches go in one at a time
  *   batches in an iteration                     1,024       it is stored; 32 while local ones wait
  *   a batch's weight rising in one reorder      32 times    then its writer's own weight counts
  *   heads of the database                       16          a null node joins them, from writers of values

@@ -116,9 +116,12 @@ peek_all (autobee_t *db) {
   if (count > 0 && copy == NULL) return AB_ENOMEM;
   if (count > 0) memcpy(copy, db->pending.writers, count * sizeof(*copy));
   int err = 0;
+  bool has_looked = db->run.has_looked; /* the last run, at what others have */
+  db->run.has_looked = false;
   for (size_t i = 0; i < count && err == 0; i++) {
     writer_t *writer = copy[i];
     if (writer->core == NULL || writer->peeked != NULL || writer->is_frozen) continue;
+    if (has_looked && writer != db->local) continue;
     if (writer != db->local && autobee__forward_holds(db)) continue;
     batch_t *batch;
     err = autobee__writer_take(writer, &batch);
@@ -171,15 +174,18 @@ step (autobee_t *db, bool *progress) {
     autobee__writers_sweep(db);
     if (db->has_arrivals) autobee__writers_unpark(db);
     if ((err = autobee__queue_capture(db)) < 0) return err;
+    bool has_looked = db->run.has_looked;
     if ((err = peek_all(db)) < 0) return err;
 
     writer_t *best = NULL;
     if ((err = better(db, db->local, &best)) < 0) return err;
     /* who writes here does not wait for what others wrote; that sorts before it afterwards */
     bool is_local_first = best != NULL && !db->options.conformance && !batch_first(best->peeked)->optimistic;
-    for (size_t i = 0; i < db->attached.count && !is_local_first; i++) {
+    for (size_t i = 0; i < db->attached.count; i++) {
       if ((err = better(db, db->attached.writers[i], &best)) < 0) return err;
     }
+    if (is_local_first) best = db->local;
+    if (best == NULL && has_looked) return 0; /* there may be something new */
     if (best == NULL) {
       autobee__queue_refuse(db);
       *progress = false;
@@ -266,6 +272,7 @@ begin_iteration (autobee_t *db) {
   db->iteration_head = db->system.head;
   db->iteration_attestations = db->attestation_count;
   db->iteration_batches = 0;
+  db->run.has_looked = false;
   return db->rotate_to != NULL && db->queue == NULL ? rotate(db) : 0;
 }
 
@@ -285,6 +292,8 @@ end_iteration (autobee_t *db) {
   autobee__stamp_mark(db); /* a reset leads here from now on */
   bool whole;
   if ((err = autobee__reindex_check(db, &whole)) < 0) return err;
+  /* who waits may have something by now; the original leaves that until something else comes */
+  bool again = !ab_head_equal(&db->iteration_head, &db->system.head) && db->waits.count > 0;
   db->iteration_head = db->system.head;
   db->iteration_attestations = db->attestation_count;
   if (whole) autobee__drain_staged(db);
@@ -294,6 +303,7 @@ end_iteration (autobee_t *db) {
   if ((err = autobee__testimony_store(db)) < 0) return err;
   if ((err = autobee__writers_refresh(db)) < 0) return err;
   if (db->options.conformance) return 0;
+  if (again) db->is_bumped = true;
   if ((err = autobee__backfill(db)) < 0) return err;
   return (err = store_hinted(db)) < 0 ? err : autobee__writers_store(db);
 }

@@ -37,7 +37,7 @@
 #define ENGINE_ITERATION_MAX 1024 /* batches, then what is done is stored */
 #define ENGINE_ITERATION_LOCAL 32 /* the same when local nodes wait to be written */
 #define ENGINE_MERGE_MAX 64       /* batches that a run takes in, or as many as it has to apply again */
-#define ENGINE_CHANGED_MAX 256    /* writers with undone grants, for a run to take in batches of the others */
+#define ENGINE_CHANGED_MAX 4096   /* writers with undone records, for a run to take in batches of others */
 
 typedef struct writer_s writer_t;
 struct writer_s {
@@ -56,8 +56,6 @@ struct writer_s {
   uint64_t max_weight;
   uint64_t hinted; /* length that somebody announced */
   batch_t *peeked;
-  uint64_t undone_in; /* run in which a batch of it was undone */
-  uint64_t tried_at;  /* undo after which it had no batch that could be merged */
 
   bool is_waiting;
   ab_head_t waiting; /* for this node to be applied */
@@ -86,7 +84,9 @@ typedef struct {
   uint64_t last;
   uint64_t weight; /* as recorded */
   uint64_t timestamp_ms;
-  bool is_given; /* pushed with its batch, not as something undone */
+  bool is_given;    /* pushed with its batch, not as something undone */
+  bool is_resolved; /* its weight, in this run */
+  size_t best;      /* of this and what comes after it, the item that compares before all others */
 } run_item_t;
 
 typedef struct {
@@ -99,14 +99,15 @@ typedef struct {
   size_t count;
   size_t capacity;
   size_t given_count; /* items that were pushed with their batch */
-  keymap_t rises;     /* N4: batches resolved more than once */
+  keymap_t rises;     /* N4: how often the weights of batches rose */
   ab_arena_t arena;
   bool has_undone;
-  bool keep_blocks; /* drop nothing before it is complete */
-  uint64_t number;  /* of the run; not forgotten with it */
-  uint64_t undo;    /* the same of its last undo */
-  keymap_t changed; /* writers whose grants were undone */
-  bool has_many;    /* more than fit there */
+  uint64_t kept;             /* fewest flushes that an undo kept: what is above was applied in this run */
+  bool keep_blocks;          /* drop nothing before it is complete */
+  keymap_t changed;          /* writers whose records are others while something is undone */
+  struct granted_s *granted; /* those of them who are granted again when it is applied again */
+  bool is_closed;            /* takes in no more batches */
+  bool has_looked;           /* at what could be taken in, since the last new batch */
   size_t merged_count;
 
   ab_head_t head; /* before an optimistic attempt */

@@ -79,35 +79,28 @@ autobee__resolve (autobee_t *db, batch_t *batch) {
   return 0;
 }
 
-typedef struct {
-  uint64_t weight;
-  unsigned rises;
-} rise_t;
-
-/* Resolve in a run: a weight that keeps rising again would never leave it (N4). */
+/* Resolve in a run, for the second time or later if `again`: a weight that keeps rising would never leave it
+ * (N4). */
 static int
-resolve_bounded (autobee_t *db, batch_t *batch) {
+resolve_bounded (autobee_t *db, batch_t *batch, bool again) {
   run_t *run = &db->run;
+  uint64_t before = batch->weight;
   int err = autobee__resolve(db, batch);
-  if (err < 0 || !run->has_undone) return err;
+  if (err < 0 || !again || batch->weight <= before) return err;
 
   ab_key_t id = batch->writer;
   uint64_t first = batch_first(batch)->length;
   for (int i = 0; i < 8; i++) id.bytes[i] ^= (uint8_t) (first >> (8 * i));
-  rise_t *rise = autobee__keymap_get(&run->rises, &id);
-  if (rise == NULL) {
-    rise = ab_arena_zalloc(&run->arena, 1, sizeof(*rise));
-    if (rise == NULL || autobee__keymap_put(&run->rises, &id, rise) < 0) return AB_ENOMEM;
-    rise->weight = batch->weight;
-    return 0;
+  unsigned *rises = autobee__keymap_get(&run->rises, &id);
+  if (rises == NULL) {
+    rises = ab_arena_zalloc(&run->arena, 1, sizeof(*rises));
+    if (rises == NULL || autobee__keymap_put(&run->rises, &id, rises) < 0) return AB_ENOMEM;
   }
-  if (batch->weight > rise->weight && ++rise->rises > ENGINE_RISES_MAX) {
-    record_writer_t space;
-    const record_writer_t *record;
-    if ((err = record_of(db, &batch->writer, &space, &record)) < 0) return err;
-    batch->weight = record_standing(record);
-  }
-  rise->weight = batch->weight;
+  if (++*rises <= ENGINE_RISES_MAX) return 0;
+  record_writer_t space;
+  const record_writer_t *record;
+  if ((err = record_of(db, &batch->writer, &space, &record)) < 0) return err;
+  batch->weight = record_standing(record);
   return 0;
 }
 
@@ -187,6 +180,27 @@ find_window (autobee_t *db, const order_entry_t *node, size_t *passed) {
   }
 }
 
+static order_entry_t
+item_order (const run_item_t *item) {
+  if (item->is_given) return batch_entry(item->batch);
+  order_entry_t order = {
+    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms};
+  return order;
+}
+
+/* Of the items from `from` on, the best of each and those below it. */
+static void
+rank_items (run_t *run, size_t from) {
+  for (size_t i = from; i < run->count; i++) {
+    run->items[i].best = i;
+    if (i == 0) continue;
+    size_t best = run->items[i - 1].best;
+    order_entry_t a = item_order(&run->items[best]), b = item_order(&run->items[i]);
+    if (order_before(&a, &b)) run->items[i].best = best;
+  }
+}
+
+/* A batch that is not in the order yet, or with an entry one that was undone. */
 static int
 push_item (run_t *run, batch_t *batch, const window_entry_t *entry) {
   run_item_t *items = grown(run->items, &run->capacity, run->count + 1, sizeof(run_item_t));
@@ -204,49 +218,54 @@ push_item (run_t *run, batch_t *batch, const window_entry_t *entry) {
     item->weight = entry->weight;
     item->timestamp_ms = entry->timestamp_ms;
   }
+  rank_items(run, run->count - 1);
   return 0;
 }
 
-typedef struct {
-  run_t *run;
-  const ab_key_t *author;
-} grants_t;
+bool
+autobee__run_redoes (const autobee_t *db, const ab_head_t *node) {
+  for (size_t i = 0; i < db->run.count; i++) {
+    const run_item_t *item = &db->run.items[i];
+    if (item->last >= node->length && ab_key_equal(&item->writer, &node->key)) return true;
+  }
+  return false;
+}
 
+typedef struct granted_s {
+  ab_key_t key;
+  struct granted_s *next;
+} granted_t;
+
+/* Applied again, a removal closes its writer and a grant follows its: that decides what is processed next. */
 static int
-note_changed (void *data, const ab_key_t *writer) {
-  grants_t *grants = data;
-  run_t *run = grants->run;
-  if (ab_key_equal(writer, grants->author)) return 0; /* what it wrote is on record with what it granted */
-  if (run->changed.count < ENGINE_CHANGED_MAX) return autobee__keymap_put(&run->changed, writer, run);
-  run->has_many = true;
-  return 0;
+note_changed (void *data, const ab_key_t *key, const record_writer_t *record) {
+  autobee_t *db = data;
+  run_t *run = &db->run;
+  if (record->is_anchor) return 0;
+  if (record->is_removed || run->changed.count >= ENGINE_CHANGED_MAX) run->is_closed = true;
+  if (run->is_closed) return 0;
+  if (!record->is_oplog) {
+    granted_t *granted = ab_arena_alloc(&run->arena, 1, sizeof(*granted));
+    if (granted == NULL) return AB_ENOMEM;
+    *granted = (granted_t){*key, run->granted};
+    run->granted = granted;
+  }
+  return autobee__keymap_put(&run->changed, key, run);
 }
 
-/* What going back to before entry `at` of the window takes away, as far as the weights of others depend on
- * it. */
+/* Whose records going back to before entry `at` of the window takes away. */
 static int
 note_undone (autobee_t *db, size_t at) {
   const window_t *window = &db->window;
-  for (size_t i = at; i < window->count; i++) {
+  record_writer_t plain = {.is_oplog = true};
+  int err = 0;
+  for (size_t i = at; i < window->count && err == 0 && !db->run.is_closed; i++) {
     const window_entry_t *entry = window_at(window, i);
-    writer_t *writer = autobee__writer_find(db, &entry->writer);
-    if (writer != NULL) writer->undone_in = db->run.number;
-    if (entry->is_plain) continue;
     const ab_head_t *head = i + 1 < window->count ? &window_at(window, i + 1)->before : &db->system.head;
-    grants_t grants = {&db->run, &entry->writer};
-    int err = autobee__system_recorded(&db->system, head, note_changed, &grants);
-    if (err < 0) return err;
+    if (entry->is_plain) err = note_changed(db, &entry->writer, &plain);
+    else err = autobee__system_recorded(&db->system, head, note_changed, db);
   }
-  return 0;
-}
-
-/* What was taken of others' logs may follow something that is undone. */
-static void
-unpeek (autobee_t *db) {
-  for (size_t i = 0; i < db->attached.count; i++) {
-    writer_t *writer = db->attached.writers[i];
-    if (writer != db->local) autobee__writer_unpeek(writer);
-  }
+  return err;
 }
 
 /* Go back to before entry `at` of the window. */
@@ -254,13 +273,12 @@ static int
 undo_to (autobee_t *db, size_t at) {
   ab_head_t head = window_at(&db->window, at)->before;
   db->run.has_undone = true;
-  db->run.undo++;
   int err = db->options.conformance ? 0 : note_undone(db, at);
   if (err < 0 || (err = autobee__move(db, &head)) < 0) return err;
-  if (!db->options.conformance) unpeek(db);
   autobee__window_cut(&db->window, at);
   db->undos++;
   if (db->system.flushes < db->undone_to) db->undone_to = db->system.flushes;
+  if (db->system.flushes < db->run.kept) db->run.kept = db->system.flushes;
   return cut_undone(db);
 }
 
@@ -299,6 +317,8 @@ insert (autobee_t *db, batch_t *batch, bool *undone) {
     bool is_new = from == passed;
     err = push_item(&db->run, is_new ? batch : NULL, is_new ? NULL : window_at(window, base + from));
     if (err < 0) goto done;
+    uint64_t flush = db->system.flushes - (passed - 1 - from); /* of the entry */
+    db->run.items[db->run.count - 1].is_resolved = is_new || flush > db->run.kept;
   }
   *undone = true;
   err = undo_to(db, base + changed);
@@ -542,6 +562,7 @@ autobee__run_clear (autobee_t *db) {
   run->batch = NULL;
   run->count = run->given_count = 0;
   run->writer = NULL;
+  run->granted = NULL;
   run->is_active = false;
   autobee__keymap_destroy(&run->rises);
   autobee__keymap_destroy(&run->changed);
@@ -555,9 +576,9 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
   run->is_optimistic = optimistic;
   run->is_placed = false;
   run->has_undone = false;
-  run->has_many = false;
+  run->kept = UINT64_MAX;
+  run->is_closed = run->has_looked = false;
   run->merged_count = 0;
-  run->number++;
   run->keep_blocks = optimistic || db->has_foreign_heads;
   run->writer = writer;
   run->batch = batch;
@@ -598,7 +619,8 @@ place (autobee_t *db, batch_t *batch, bool *settled) {
   run_t *run = &db->run;
   size_t at = run->count - 1;
   bool undone;
-  int err = run->is_optimistic ? autobee__resolve(db, batch) : resolve_bounded(db, batch);
+  bool again = run->items[at].is_resolved;
+  int err = run->is_optimistic ? autobee__resolve(db, batch) : resolve_bounded(db, batch, again);
   if (err < 0) return err;
   if ((err = insert(db, batch, &undone)) < 0) {
     /* what was pushed before it failed */
@@ -613,14 +635,25 @@ place (autobee_t *db, batch_t *batch, bool *settled) {
   autobee__batch_release(run->items[at].batch);
   memmove(&run->items[at], &run->items[at + 1], (run->count - at - 1) * sizeof(run_item_t));
   run->count--;
+  rank_items(run, at);
   return 0;
 }
 
-/* ---- merging: late batches go in before what was undone is applied again, so that it is applied once ----
+/* ---- merging ----
+ *
+ * Late batches go in before what was undone is applied again, so that it is applied once. It must lead to the
+ * order that one run after the other leads to, also where removals make that depend on which comes first. So
+ * a batch is taken in only if it would be the next to start a run, if its weight and place are the same here
+ * as with everything undone applied again, and only until something changes who may write.
  */
 
-/* Of a writer whose grants stand: is the batch's weight the one that it would have with everything undone
- * applied again? Then so is its place. */
+static bool
+is_in_flux (const autobee_t *db, const writer_t *writer) {
+  return autobee__keymap_get(&db->run.changed, &writer->key) != NULL;
+}
+
+/* Of a writer that is not in flux: does the batch have the weight here that it has with everything undone
+ * applied again? */
 static int
 has_final_weight (autobee_t *db, const batch_t *batch, bool *final) {
   const oplog_witness_t *witness = batch_witness(batch);
@@ -631,51 +664,118 @@ has_final_weight (autobee_t *db, const batch_t *batch, bool *final) {
   int err = record_of(db, &batch->writer, &spaces[0], &record);
   if (err < 0 || !autobee__witness_counts(witness, &batch->writer, record)) return err;
   if ((err = record_of(db, &witness->backer.key, &spaces[1], &backer)) < 0) return err;
-  *final = backer != NULL && backer->length >= witness->backer.length &&
-           autobee__keymap_get(&db->run.changed, &witness->backer.key) == NULL;
+  *final = backer != NULL && backer->length >= witness->backer.length;
   return 0;
 }
 
-/* Its next batch, if that can be merged, becomes `peeked`. */
+/* Has it more than will be applied when everything undone is applied again? */
+static int
+has_more (autobee_t *db, const writer_t *writer, bool *more) {
+  record_writer_t space;
+  const record_writer_t *record;
+  int err = record_of(db, &writer->key, &space, &record);
+  if (err < 0) return err;
+  ab_head_t last = {writer->key, hypercore_length(writer->core)};
+  *more = last.length > (record == NULL ? 0 : record->length) && !autobee__run_redoes(db, &last);
+  return 0;
+}
+
+/* Its next batch with everything undone applied again becomes `peeked`. If that cannot be told, nothing more
+ * is taken in. */
 static int
 peek_late (autobee_t *db, writer_t *writer) {
-  bool final = false;
-  if (writer->peeked != NULL || writer->tried_at == db->run.undo) return 0;
-  writer->tried_at = db->run.undo;
-  if (writer->undone_in == db->run.number || !writer->is_added) return 0;
-  if (autobee__keymap_get(&db->run.changed, &writer->key) != NULL) return 0; /* it may be no writer here */
+  run_t *run = &db->run;
+  bool more, final = false;
   batch_t *batch;
-  int err = autobee__writer_take(writer, &batch);
+  int err;
+  if (writer == db->local || writer->core == NULL || writer->peeked != NULL) return 0;
+  if (is_in_flux(db, writer)) {
+    if ((err = has_more(db, writer, &more)) == 0 && more) run->is_closed = true;
+    return err;
+  }
+  err = autobee__writer_take(writer, &batch);
   if (err == AB_EREMOTE) return 0; /* looked at again after the run */
   if (err < 0 || batch == NULL) return err;
   if ((err = has_final_weight(db, batch, &final)) == 0 && final) err = autobee__resolve(db, batch);
-  if (err == 0 && final) writer->peeked = batch;
-  else autobee__batch_release(batch);
+  if (err == 0 && final) {
+    writer->peeked = batch;
+    return 0;
+  }
+  run->is_closed = true;
+  autobee__batch_release(batch);
   return err;
 }
 
-/* The best of those that belong before what is next, or NULL. */
 static int
-find_late (autobee_t *db, writer_t **late) {
-  const run_item_t *item = &db->run.items[db->run.count - 1];
-  order_entry_t next = {
-    .writer = item->writer, .first = item->last, .weight = item->weight, .timestamp_ms = item->timestamp_ms};
-  *late = NULL;
-  for (size_t i = 0; i < db->pending.count;) {
-    writer_t *writer = db->pending.writers[i];
-    if (writer == db->local) {
-      i++;
-      continue;
-    }
-    int err = peek_late(db, writer);
-    if (err < 0) return err;
-    if (i < db->pending.count && db->pending.writers[i] == writer) i++; /* else another one stands there */
-    if (writer->peeked == NULL) continue;
-    order_entry_t entry = batch_entry(writer->peeked);
-    if (!order_before(&entry, &next)) continue;
-    next = entry;
-    *late = writer;
+follow_granted (autobee_t *db) {
+  int err = 0;
+  for (const granted_t *granted = db->run.granted; granted != NULL && err == 0; granted = granted->next) {
+    if (ab_key_equal(&granted->key, &db->local->key)) continue;
+    err = autobee__writer_attach(db, &granted->key, NULL, NULL);
   }
+  db->run.granted = NULL;
+  return err;
+}
+
+/* At everybody who is pending, but for those who come to be meanwhile. */
+static int
+look (autobee_t *db) {
+  if (db->run.has_looked) return 0;
+  int err = follow_granted(db);
+  size_t count = db->pending.count;
+  if (err < 0 || count == 0) return err;
+  writer_t **copy = malloc(count * sizeof(*copy));
+  if (copy == NULL) return AB_ENOMEM;
+  memcpy(copy, db->pending.writers, count * sizeof(*copy));
+  for (size_t i = 0; i < count && err == 0; i++) err = peek_late(db, copy[i]);
+  free(copy);
+  db->run.has_looked = !db->run.is_closed;
+  return err;
+}
+
+/* The one whose batch would start the next run, or NULL. */
+static writer_t *
+find_late (const autobee_t *db) {
+  writer_t *late = NULL;
+  for (size_t i = 0; i < db->pending.count; i++) {
+    writer_t *writer = db->pending.writers[i];
+    if (writer == db->local || writer->peeked == NULL) continue;
+    if (late != NULL) {
+      order_entry_t a = batch_entry(writer->peeked), b = batch_entry(late->peeked);
+      if (!order_before(&a, &b)) continue;
+    }
+    late = writer;
+  }
+  return late;
+}
+
+static int
+has_all (autobee_t *db, const batch_t *batch, bool *all) {
+  const oplog_message_t *message = &batch_first(batch)->message;
+  int err = 0;
+  *all = true;
+  for (size_t i = 0; i < message->link_count && err == 0 && *all; i++)
+    err = autobee__system_has(&db->system, &message->links[i], all);
+  if (err == 0 && *all && message->has_witness)
+    err = autobee__system_has(&db->system, &message->witness.backer, all);
+  return err;
+}
+
+/* Does its batch stand before everything undone? */
+static int
+is_before_undone (autobee_t *db, writer_t *writer, bool *before) {
+  batch_t *batch = writer->peeked;
+  const run_t *run = &db->run;
+  int err;
+  *before = false;
+  if (is_in_flux(db, writer) || !writer->is_added) return 0;
+  if ((err = has_all(db, batch, before)) < 0 || !*before) return err;
+  if ((err = has_final_weight(db, batch, before)) < 0 || !*before) return err;
+  uint64_t first_look = batch->weight; /* what is processed next goes by this one */
+  if ((err = autobee__resolve(db, batch)) < 0) return err;
+  order_entry_t entry = batch_entry(batch), best = item_order(&run->items[run->items[run->count - 1].best]);
+  batch->weight = first_look;
+  *before = order_before(&entry, &best);
   return 0;
 }
 
@@ -683,20 +783,22 @@ static int
 merge_late (autobee_t *db) {
   run_t *run = &db->run;
   writer_t *writer;
-  if (!run->has_undone || run->has_many || db->options.conformance) return 0;
+  bool before;
+  if (!run->has_undone || run->is_closed || db->options.conformance) return 0;
   if (run->merged_count >= ENGINE_MERGE_MAX && run->merged_count >= run->count) return 0;
   if (run->given_count > 0) return 0; /* one after the other */
-  int err = find_late(db, &writer);
-  if (err < 0 || writer == NULL) return err;
+  int err = look(db);
+  if (err < 0 || run->is_closed || (writer = find_late(db)) == NULL) return err;
+  if ((err = is_before_undone(db, writer, &before)) < 0 || !before) return err;
   if ((err = push_item(run, writer->peeked, NULL)) < 0) return err;
   autobee__writer_unpeek(writer);
-  writer->tried_at = 0; /* there may be more */
   run->merged_count++;
   return 0;
 }
 
 static int
 step_backlog (autobee_t *db) {
+  run_t *run = &db->run;
   for (;;) {
     batch_t *batch;
     bool settled;
@@ -706,9 +808,13 @@ step_backlog (autobee_t *db) {
     if ((err = place(db, batch, &settled)) < 0) return err;
     if (!settled) continue;
     if ((err = apply_batch(db, batch, batch_first(batch)->optimistic, false)) < 0) return err;
+    if (run->items[run->count - 1].is_given) {
+      run->has_looked = false;
+      if (db->system.change_count > 0) run->is_closed = true;
+    }
     autobee__writers_wake(db, &batch->writer, batch_last(batch)->length);
-    pop_item(&db->run);
-    if (db->run.count == 0) autobee__run_clear(db);
+    pop_item(run);
+    if (run->count == 0) autobee__run_clear(db);
     return 0;
   }
 }

@@ -22,6 +22,9 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
  * called again when blocks have come. Any other error: the iteration cannot go on. */
 int
 autobee__run_step (autobee_t *db);
+/** Is the node among what the run has still to apply? */
+bool
+autobee__run_redoes (const autobee_t *db, const ab_head_t *node);
 /** Forget the run, wherever it was. */
 void
 autobee__run_clear (autobee_t *db);

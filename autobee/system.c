@@ -503,7 +503,7 @@ autobee__system_history (system_t *system, const ab_head_t *head, system_flush_t
 }
 
 typedef struct {
-  int (*each)(void *data, const ab_key_t *writer);
+  int (*each)(void *data, const ab_key_t *writer, const record_writer_t *record);
   void *data;
   int result;
 } recorded_t;
@@ -512,16 +512,19 @@ static int
 see_recorded (void *data, ab_slice_t key, ab_slice_t value, bool has_value) {
   recorded_t *recorded = data;
   ab_key_t writer;
-  (void) value;
-  (void) has_value;
-  if (!autobee__record_is_writer_key(key, &writer)) return 0;
-  recorded->result = recorded->each(recorded->data, &writer);
+  record_writer_t record;
+  if (!has_value || !autobee__record_is_writer_key(key, &writer)) return 0;
+  recorded->result = autobee__record_writer_decode(value, &record);
+  if (recorded->result == 0) recorded->result = recorded->each(recorded->data, &writer, &record);
   return recorded->result != 0;
 }
 
 int
 autobee__system_recorded (
-  system_t *system, const ab_head_t *head, int (*each)(void *data, const ab_key_t *writer), void *data
+  system_t *system,
+  const ab_head_t *head,
+  int (*each)(void *data, const ab_key_t *writer, const record_writer_t *record),
+  void *data
 ) {
   recorded_t recorded = {each, data, 0};
   bee_change_t change;

@@ -144,7 +144,10 @@ autobee__system_history (system_t *system, const ab_head_t *head, system_flush_t
 /** Every writer that it recorded, until `each` returns non-zero (which is then returned). */
 int
 autobee__system_recorded (
-  system_t *system, const ab_head_t *head, int (*each)(void *data, const ab_key_t *writer), void *data
+  system_t *system,
+  const ab_head_t *head,
+  int (*each)(void *data, const ab_key_t *writer, const record_writer_t *record),
+  void *data
 );
 
 #endif

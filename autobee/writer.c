@@ -4,6 +4,7 @@
 #include "autobee/cores.h"
 #include "autobee/grow.h"
 #include "autobee/replicate.h"
+#include "autobee/run.h"
 #include "autobee/testimony.h"
 
 #include <assert.h>
@@ -289,7 +290,8 @@ autobee__writer_refresh (writer_t *writer, uint64_t *length) {
   return 0;
 }
 
-/* Is everything `node` was written on top of applied? If not, the writer waits for it. */
+/* Is everything `node` was written on top of applied, or will it be at the end of the run? If not, the writer
+ * waits for it. */
 static int
 present_or_wait (writer_t *writer, const node_t *node, bool *present) {
   autobee_t *db = writer->db;
@@ -299,7 +301,7 @@ present_or_wait (writer_t *writer, const node_t *node, bool *present) {
     const ab_head_t *link = i < message->link_count ? &message->links[i] : &message->witness.backer;
     int err = autobee__system_has(&db->system, link, present);
     if (err < 0) return err;
-    if (*present) continue;
+    if (*present || autobee__run_redoes(db, link)) continue;
     if ((err = wait_for(writer, link)) < 0) return err;
     return autobee__writers_hint(db, &link->key, link->length);
   }

@@ -41,19 +41,24 @@ what_links_a_missing_node_waits_for_it (void **state) {
 }
 
 static void
+remove_peer (peer_t *peer, const peer_t *other) {
+  char key[AB_KEY_TEXT_LEN + 1], text[128];
+  ab_head_t local;
+  autobee_local(other->db, &local);
+  ab_key_to_text(&local.key, key);
+  snprintf(text, sizeof(text), "{\"removeWriter\":\"%s\"}", key);
+  peer_append(peer, text);
+}
+
+static void
 a_removed_writer_is_ordered_but_not_seen (void **state) {
   (void) state;
   world_t world;
   peer_t peers[2];
-  char key[AB_KEY_TEXT_LEN + 1], text[128];
-  ab_head_t local;
   peers_open(&world, peers, 2);
   peer_append(&peers[1], "{\"put\":{\"k\":\"kept\"}}");
   peers_mesh(peers, 2);
-  autobee_local(peers[1].db, &local);
-  ab_key_to_text(&local.key, key);
-  snprintf(text, sizeof(text), "{\"removeWriter\":\"%s\"}", key);
-  peer_append(&peers[0], text);
+  remove_peer(&peers[0], &peers[1]);
   uint64_t flushes = peer_flushes(&peers[0]);
 
   peer_append(&peers[1], "{\"put\":{\"k\":\"too late\"}}");
@@ -170,6 +175,64 @@ several_late_writers_displace_the_others_once (void **state) {
   peers_mesh(peers, 4);
   for (int i = 1; i < 4; i++) assert_same_view(&peers[0], &peers[i]);
   peer_close(&stranger);
+  peers_close(peers, 4);
+}
+
+/* The removal is heavier than the author's first value, which the late one displaces, but comes after its
+ * second: which is to be processed first, as the reference does. */
+static void
+a_removal_is_not_merged_before_what_precedes_it (void **state) {
+  (void) state;
+  world_t world;
+  peer_t peers[3], author, observers[2]; /* the founder, who removes, who is late */
+  ab_key_t key;
+  peers_open(&world, peers, 3);
+  autobee_key(peers[0].db, &key);
+  peer_open(&world, &author, 8, NULL, &key, NULL);
+  peer_grant_weight(&peers[0], &author, 1);
+  peer_send(&peers[0], &author);
+  peer_append(&author, "{\"put\":{\"k\":\"first\"}}");
+  peer_append(&peers[2], "{\"put\":{\"l\":\"late\"}}");
+  peer_grant_weight(&peers[0], &author, 2);
+  for (int i = 0; i < 2; i++) {
+    autobee_options_t options = peer_options(&observers[i]);
+    options.conformance = i == 1;
+    peer_open(&world, &observers[i], (uint8_t) (9 + i), NULL, &key, &options);
+    peer_send(&peers[0], &observers[i]);
+    peer_send(&author, &observers[i]);
+  }
+  peer_send(&peers[0], &author);
+  peer_append(&author, "{\"put\":{\"k\":\"second\"}}");
+  remove_peer(&peers[1], &author);
+  for (int i = 0; i < 2; i++) {
+    peer_hand_over(&peers[2], &observers[i]);
+    peer_hand_over(&peers[1], &observers[i]);
+    peer_send(&author, &observers[i]);
+    assert_value(&observers[i], "k", "second");
+    peer_close(&observers[i]);
+  }
+  peer_close(&author);
+  peers_close(peers, 3);
+}
+
+/* The removal closes its writer before that is looked at, which is all that somebody else waits for. */
+static void
+an_update_leaves_nothing_to_do (void **state) {
+  (void) state;
+  world_t world;
+  peer_t peers[4]; /* the founder, a removed one, who links it, and who gets all of that at once */
+  ab_head_t local;
+  peers_open(&world, peers, 4);
+  autobee_local(peers[1].db, &local);
+  assert_int_equal(autobee_hint(peers[3].db, &local.key, local.length + 1), 0);
+  assert_int_equal(autobee_update(peers[3].db), 0);
+  remove_peer(&peers[0], &peers[1]);
+  peer_append(&peers[1], "{\"put\":{\"k\":\"removed\"}}");
+  peer_send(&peers[1], &peers[2]);
+  peer_append(&peers[2], "{\"put\":{\"k\":\"on top\"}}");
+  for (int i = 0; i < 3; i++) peer_hand_over(&peers[i], &peers[3]);
+  assert_int_equal(autobee_update(peers[3].db), 0);
+  assert_value(&peers[3], "k", "on top");
   peers_close(peers, 4);
 }
 
@@ -361,6 +424,8 @@ main (void) {
     cmocka_unit_test(a_reorder_survives_reopening),
     cmocka_unit_test(a_late_writers_nodes_displace_the_others_once),
     cmocka_unit_test(several_late_writers_displace_the_others_once),
+    cmocka_unit_test(a_removal_is_not_merged_before_what_precedes_it),
+    cmocka_unit_test(an_update_leaves_nothing_to_do),
     cmocka_unit_test(the_log_of_a_refused_stranger_leads_to_its_grant),
     cmocka_unit_test(a_writer_may_rotate_to_another_core),
     cmocka_unit_test(a_node_from_the_future_waits_for_its_time),
