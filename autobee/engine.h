@@ -77,6 +77,8 @@ typedef struct {
   uint64_t weight;
 } attestation_t;
 
+typedef struct granted_s granted_t; /* see merge.c */
+
 /* A place in the order that a run has still to fill. */
 typedef struct {
   batch_t *batch; /* NULL: to be loaded */
@@ -102,12 +104,12 @@ typedef struct {
   keymap_t rises;     /* N4: how often the weights of batches rose */
   ab_arena_t arena;
   bool has_undone;
-  uint64_t kept;             /* fewest flushes that an undo kept: what is above was applied in this run */
-  bool keep_blocks;          /* drop nothing before it is complete */
-  keymap_t changed;          /* writers whose records are others while something is undone */
-  struct granted_s *granted; /* those of them who are granted again when it is applied again */
-  bool is_closed;            /* takes in no more batches */
-  bool has_looked;           /* at what could be taken in, since the last new batch */
+  uint64_t kept;      /* fewest flushes that an undo kept: what is above was applied in this run */
+  bool keep_blocks;   /* drop nothing before it is complete */
+  keymap_t changed;   /* writers whose records are others while something is undone */
+  granted_t *granted; /* those of them who are granted again when it is applied again */
+  bool is_closed;     /* takes in no more batches */
+  bool has_looked;    /* at what could be taken in, since the last new batch */
   size_t merged_count;
 
   ab_head_t head; /* before an optimistic attempt */

@@ -5,6 +5,7 @@
 #include "autobee/anchors.h"
 #include "autobee/append.h"
 #include "autobee/grow.h"
+#include "autobee/merge.h"
 #include "autobee/testimony.h"
 #include "autobee/witness.h"
 #include "autobee/writer.h"
@@ -52,25 +53,19 @@ cut_undone (autobee_t *db) {
 
 /* ---- weight ---- */
 
-static int
-record_of (autobee_t *db, const ab_key_t *key, record_writer_t *space, const record_writer_t **out) {
-  int err = autobee__system_record(&db->system, key, space);
-  *out = err == 0 ? space : NULL;
-  return err == AB_ENOTFOUND ? 0 : err;
-}
-
 int
 autobee__resolve (autobee_t *db, batch_t *batch) {
   record_writer_t spaces[2];
   const record_writer_t *record, *backer = NULL;
-  int err = record_of(db, &batch->writer, &spaces[0], &record);
+  int err = autobee__system_find(&db->system, &batch->writer, &spaces[0], &record);
   if (err < 0) return err;
   const oplog_witness_t *witness = batch_witness(batch);
   if (witness == NULL) {
     batch->weight = record_standing(record);
   } else {
     if (autobee__witness_counts(witness, &batch->writer, record)) {
-      if ((err = record_of(db, &witness->backer.key, &spaces[1], &backer)) < 0) return err;
+      if ((err = autobee__system_find(&db->system, &witness->backer.key, &spaces[1], &backer)) < 0)
+        return err;
     }
     err = autobee__witness_weight(witness, &batch->writer, record, backer, &batch->weight);
     if (err < 0) return err;
@@ -99,7 +94,7 @@ resolve_bounded (autobee_t *db, batch_t *batch, bool again) {
   if (++*rises <= ENGINE_RISES_MAX) return 0;
   record_writer_t space;
   const record_writer_t *record;
-  if ((err = record_of(db, &batch->writer, &space, &record)) < 0) return err;
+  if ((err = autobee__system_find(&db->system, &batch->writer, &space, &record)) < 0) return err;
   batch->weight = record_standing(record);
   return 0;
 }
@@ -200,72 +195,43 @@ rank_items (run_t *run, size_t from) {
   }
 }
 
-/* A batch that is not in the order yet, or with an entry one that was undone. */
-static int
-push_item (run_t *run, batch_t *batch, const window_entry_t *entry) {
+/* The last of the items is the next one. */
+static run_item_t *
+add_item (run_t *run) {
   run_item_t *items = grown(run->items, &run->capacity, run->count + 1, sizeof(run_item_t));
-  if (items == NULL) return AB_ENOMEM;
+  if (items == NULL) return NULL;
   run->items = items;
   run_item_t *item = &run->items[run->count++];
   memset(item, 0, sizeof(*item));
-  if (batch != NULL) {
-    item->batch = autobee__batch_retain(batch);
-    item->is_given = true;
-    run->given_count++;
-  } else {
-    item->writer = entry->writer;
-    item->last = entry->last;
-    item->weight = entry->weight;
-    item->timestamp_ms = entry->timestamp_ms;
-  }
+  return item;
+}
+
+int
+autobee__run_push (run_t *run, batch_t *batch) {
+  run_item_t *item = add_item(run);
+  if (item == NULL) return AB_ENOMEM;
+  item->batch = autobee__batch_retain(batch);
+  item->is_given = true;
+  run->given_count++;
   rank_items(run, run->count - 1);
   return 0;
 }
 
-bool
-autobee__run_redoes (const autobee_t *db, const ab_head_t *node) {
-  for (size_t i = 0; i < db->run.count; i++) {
-    const run_item_t *item = &db->run.items[i];
-    if (item->last >= node->length && ab_key_equal(&item->writer, &node->key)) return true;
-  }
-  return false;
+static int
+push_undone (run_t *run, const window_entry_t *entry) {
+  run_item_t *item = add_item(run);
+  if (item == NULL) return AB_ENOMEM;
+  item->writer = entry->writer;
+  item->last = entry->last;
+  item->weight = entry->weight;
+  item->timestamp_ms = entry->timestamp_ms;
+  rank_items(run, run->count - 1);
+  return 0;
 }
 
-typedef struct granted_s {
-  ab_key_t key;
-  struct granted_s *next;
-} granted_t;
-
-/* Applied again, a removal closes its writer and a grant follows its: that decides what is processed next. */
-static int
-note_changed (void *data, const ab_key_t *key, const record_writer_t *record) {
-  autobee_t *db = data;
-  run_t *run = &db->run;
-  if (record->is_anchor) return 0;
-  if (record->is_removed || run->changed.count >= ENGINE_CHANGED_MAX) run->is_closed = true;
-  if (run->is_closed) return 0;
-  if (!record->is_oplog) {
-    granted_t *granted = ab_arena_alloc(&run->arena, 1, sizeof(*granted));
-    if (granted == NULL) return AB_ENOMEM;
-    *granted = (granted_t){*key, run->granted};
-    run->granted = granted;
-  }
-  return autobee__keymap_put(&run->changed, key, run);
-}
-
-/* Whose records going back to before entry `at` of the window takes away. */
-static int
-note_undone (autobee_t *db, size_t at) {
-  const window_t *window = &db->window;
-  record_writer_t plain = {.is_oplog = true};
-  int err = 0;
-  for (size_t i = at; i < window->count && err == 0 && !db->run.is_closed; i++) {
-    const window_entry_t *entry = window_at(window, i);
-    const ab_head_t *head = i + 1 < window->count ? &window_at(window, i + 1)->before : &db->system.head;
-    if (entry->is_plain) err = note_changed(db, &entry->writer, &plain);
-    else err = autobee__system_recorded(&db->system, head, note_changed, db);
-  }
-  return err;
+order_entry_t
+autobee__run_best (const run_t *run) {
+  return item_order(&run->items[run->items[run->count - 1].best]);
 }
 
 /* Go back to before entry `at` of the window. */
@@ -273,7 +239,7 @@ static int
 undo_to (autobee_t *db, size_t at) {
   ab_head_t head = window_at(&db->window, at)->before;
   db->run.has_undone = true;
-  int err = db->options.conformance ? 0 : note_undone(db, at);
+  int err = db->options.conformance ? 0 : autobee__merge_undone(db, at);
   if (err < 0 || (err = autobee__move(db, &head)) < 0) return err;
   autobee__window_cut(&db->window, at);
   db->undos++;
@@ -315,7 +281,7 @@ insert (autobee_t *db, batch_t *batch, bool *undone) {
   for (size_t i = passed + 1; i > changed; i--) {
     size_t from = order[i - 1 - changed];
     bool is_new = from == passed;
-    err = push_item(&db->run, is_new ? batch : NULL, is_new ? NULL : window_at(window, base + from));
+    err = is_new ? autobee__run_push(&db->run, batch) : push_undone(&db->run, window_at(window, base + from));
     if (err < 0) goto done;
     uint64_t flush = db->system.flushes - (passed - 1 - from); /* of the entry */
     db->run.items[db->run.count - 1].is_resolved = is_new || flush > db->run.kept;
@@ -590,7 +556,7 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
   run->system_blocks = db->system_blocks;
   run->view_blocks = db->view_blocks;
   run->stamp_flushes = db->stamp_flushes;
-  return push_item(run, batch, NULL);
+  return autobee__run_push(run, batch);
 }
 
 static void
@@ -639,170 +605,13 @@ place (autobee_t *db, batch_t *batch, bool *settled) {
   return 0;
 }
 
-/* ---- merging ----
- *
- * Late batches go in before what was undone is applied again, so that it is applied once. It must lead to the
- * order that one run after the other leads to, also where removals make that depend on which comes first. So
- * a batch is taken in only if it would be the next to start a run, if its weight and place are the same here
- * as with everything undone applied again, and only until something changes who may write.
- */
-
-static bool
-is_in_flux (const autobee_t *db, const writer_t *writer) {
-  return autobee__keymap_get(&db->run.changed, &writer->key) != NULL;
-}
-
-/* Of a writer that is not in flux: does the batch have the weight here that it has with everything undone
- * applied again? */
-static int
-has_final_weight (autobee_t *db, const batch_t *batch, bool *final) {
-  const oplog_witness_t *witness = batch_witness(batch);
-  record_writer_t spaces[2];
-  const record_writer_t *record, *backer;
-  *final = true;
-  if (witness == NULL) return 0;
-  int err = record_of(db, &batch->writer, &spaces[0], &record);
-  if (err < 0 || !autobee__witness_counts(witness, &batch->writer, record)) return err;
-  if ((err = record_of(db, &witness->backer.key, &spaces[1], &backer)) < 0) return err;
-  *final = backer != NULL && backer->length >= witness->backer.length;
-  return 0;
-}
-
-/* Has it more than will be applied when everything undone is applied again? */
-static int
-has_more (autobee_t *db, const writer_t *writer, bool *more) {
-  record_writer_t space;
-  const record_writer_t *record;
-  int err = record_of(db, &writer->key, &space, &record);
-  if (err < 0) return err;
-  ab_head_t last = {writer->key, hypercore_length(writer->core)};
-  *more = last.length > (record == NULL ? 0 : record->length) && !autobee__run_redoes(db, &last);
-  return 0;
-}
-
-/* Its next batch with everything undone applied again becomes `peeked`. If that cannot be told, nothing more
- * is taken in. */
-static int
-peek_late (autobee_t *db, writer_t *writer) {
-  run_t *run = &db->run;
-  bool more, final = false;
-  batch_t *batch;
-  int err;
-  if (writer == db->local || writer->core == NULL || writer->peeked != NULL) return 0;
-  if (is_in_flux(db, writer)) {
-    if ((err = has_more(db, writer, &more)) == 0 && more) run->is_closed = true;
-    return err;
-  }
-  err = autobee__writer_take(writer, &batch);
-  if (err == AB_EREMOTE) return 0; /* looked at again after the run */
-  if (err < 0 || batch == NULL) return err;
-  if ((err = has_final_weight(db, batch, &final)) == 0 && final) err = autobee__resolve(db, batch);
-  if (err == 0 && final) {
-    writer->peeked = batch;
-    return 0;
-  }
-  run->is_closed = true;
-  autobee__batch_release(batch);
-  return err;
-}
-
-static int
-follow_granted (autobee_t *db) {
-  int err = 0;
-  for (const granted_t *granted = db->run.granted; granted != NULL && err == 0; granted = granted->next) {
-    if (ab_key_equal(&granted->key, &db->local->key)) continue;
-    err = autobee__writer_attach(db, &granted->key, NULL, NULL);
-  }
-  db->run.granted = NULL;
-  return err;
-}
-
-/* At everybody who is pending, but for those who come to be meanwhile. */
-static int
-look (autobee_t *db) {
-  if (db->run.has_looked) return 0;
-  int err = follow_granted(db);
-  size_t count = db->pending.count;
-  if (err < 0 || count == 0) return err;
-  writer_t **copy = malloc(count * sizeof(*copy));
-  if (copy == NULL) return AB_ENOMEM;
-  memcpy(copy, db->pending.writers, count * sizeof(*copy));
-  for (size_t i = 0; i < count && err == 0; i++) err = peek_late(db, copy[i]);
-  free(copy);
-  db->run.has_looked = !db->run.is_closed;
-  return err;
-}
-
-/* The one whose batch would start the next run, or NULL. */
-static writer_t *
-find_late (const autobee_t *db) {
-  writer_t *late = NULL;
-  for (size_t i = 0; i < db->pending.count; i++) {
-    writer_t *writer = db->pending.writers[i];
-    if (writer == db->local || writer->peeked == NULL) continue;
-    if (late != NULL) {
-      order_entry_t a = batch_entry(writer->peeked), b = batch_entry(late->peeked);
-      if (!order_before(&a, &b)) continue;
-    }
-    late = writer;
-  }
-  return late;
-}
-
-static int
-has_all (autobee_t *db, const batch_t *batch, bool *all) {
-  const oplog_message_t *message = &batch_first(batch)->message;
-  int err = 0;
-  *all = true;
-  for (size_t i = 0; i < message->link_count && err == 0 && *all; i++)
-    err = autobee__system_has(&db->system, &message->links[i], all);
-  if (err == 0 && *all && message->has_witness)
-    err = autobee__system_has(&db->system, &message->witness.backer, all);
-  return err;
-}
-
-/* Does its batch stand before everything undone? */
-static int
-is_before_undone (autobee_t *db, writer_t *writer, bool *before) {
-  batch_t *batch = writer->peeked;
-  const run_t *run = &db->run;
-  int err;
-  *before = false;
-  if (is_in_flux(db, writer) || !writer->is_added) return 0;
-  if ((err = has_all(db, batch, before)) < 0 || !*before) return err;
-  if ((err = has_final_weight(db, batch, before)) < 0 || !*before) return err;
-  uint64_t first_look = batch->weight; /* what is processed next goes by this one */
-  if ((err = autobee__resolve(db, batch)) < 0) return err;
-  order_entry_t entry = batch_entry(batch), best = item_order(&run->items[run->items[run->count - 1].best]);
-  batch->weight = first_look;
-  *before = order_before(&entry, &best);
-  return 0;
-}
-
-static int
-merge_late (autobee_t *db) {
-  run_t *run = &db->run;
-  writer_t *writer;
-  bool before;
-  if (!run->has_undone || run->is_closed || db->options.conformance) return 0;
-  if (run->merged_count >= ENGINE_MERGE_MAX && run->merged_count >= run->count) return 0;
-  if (run->given_count > 0) return 0; /* one after the other */
-  int err = look(db);
-  if (err < 0 || run->is_closed || (writer = find_late(db)) == NULL) return err;
-  if ((err = is_before_undone(db, writer, &before)) < 0 || !before) return err;
-  if ((err = push_item(run, writer->peeked, NULL)) < 0) return err;
-  autobee__writer_unpeek(writer);
-  run->merged_count++;
-  return 0;
-}
-
 static int
 step_backlog (autobee_t *db) {
   run_t *run = &db->run;
   for (;;) {
     batch_t *batch;
     bool settled;
-    int err = merge_late(db);
+    int err = autobee__merge(db);
     if (err < 0) return err;
     if ((err = next_batch(db, &batch)) < 0) return err;
     if ((err = place(db, batch, &settled)) < 0) return err;

@@ -10,6 +10,7 @@
 #define AUTOBEE_RUN_H
 
 #include "autobee/engine.h"
+#include "autobee/order.h"
 
 /** 8.2, against the system as it is now. */
 int
@@ -22,9 +23,12 @@ autobee__run_begin (autobee_t *db, writer_t *writer, batch_t *batch, bool optimi
  * called again when blocks have come. Any other error: the iteration cannot go on. */
 int
 autobee__run_step (autobee_t *db);
-/** Is the node among what the run has still to apply? */
-bool
-autobee__run_redoes (const autobee_t *db, const ab_head_t *node);
+/** Let the run go on with a batch that is not in the order yet. */
+int
+autobee__run_push (run_t *run, batch_t *batch);
+/** Of the items, the one that compares before all others. */
+order_entry_t
+autobee__run_best (const run_t *run);
 /** Forget the run, wherever it was. */
 void
 autobee__run_clear (autobee_t *db);

@@ -133,6 +133,15 @@ update_of (const system_t *system, const ab_key_t *key) {
 }
 
 int
+autobee__system_find (
+  system_t *system, const ab_key_t *key, record_writer_t *space, const record_writer_t **out
+) {
+  int err = autobee__system_record(system, key, space);
+  *out = err == 0 ? space : NULL;
+  return err == AB_ENOTFOUND ? 0 : err;
+}
+
+int
 autobee__system_peek (system_t *system, const ab_key_t *key, record_writer_t *out) {
   int err = autobee__system_record(system, key, out);
   if (err < 0 && err != AB_ENOTFOUND) return err;

@@ -85,6 +85,11 @@ autobee__system_move (system_t *system, const ab_head_t *head);
 /** The stored record of `key`. Returns 0, AB_ENOTFOUND, or an error of the bee. */
 int
 autobee__system_record (system_t *system, const ab_key_t *key, record_writer_t *out);
+/** The same: a missing one is NULL, one that is there is in `space`. */
+int
+autobee__system_find (
+  system_t *system, const ab_key_t *key, record_writer_t *space, const record_writer_t **out
+);
 /** The record including pending changes (6.1). */
 int
 autobee__system_peek (system_t *system, const ab_key_t *key, record_writer_t *out);

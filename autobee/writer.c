@@ -3,8 +3,8 @@
 #include "autobee/append.h"
 #include "autobee/cores.h"
 #include "autobee/grow.h"
+#include "autobee/merge.h"
 #include "autobee/replicate.h"
-#include "autobee/run.h"
 #include "autobee/testimony.h"
 
 #include <assert.h>
@@ -301,7 +301,7 @@ present_or_wait (writer_t *writer, const node_t *node, bool *present) {
     const ab_head_t *link = i < message->link_count ? &message->links[i] : &message->witness.backer;
     int err = autobee__system_has(&db->system, link, present);
     if (err < 0) return err;
-    if (*present || autobee__run_redoes(db, link)) continue;
+    if (*present || autobee__merge_redoes(db, link)) continue;
     if ((err = wait_for(writer, link)) < 0) return err;
     return autobee__writers_hint(db, &link->key, link->length);
   }
