@@ -13,6 +13,7 @@ struct syncing_s {
   ab_uv_dial_t *dial;
   bool is_responder;
   bool is_draining;    /* the peer ended it well; what came is still being applied */
+  bool is_refused;     /* as it looks now, the peer is one of another database */
   uint64_t mark;       /* of what moves while it makes progress */
   uint64_t moved_ms;   /* when it changed last */
   uint64_t settled_ms; /* in sync, and nothing moved, since then; UINT64_MAX: not */
@@ -90,13 +91,19 @@ count (control_sync_t *sync, ab_uv_peer_t *peer) {
 }
 
 static void
+end_refused (syncing_t *syncing) {
+  syncing_done(syncing, AB_ECONFLICT, "the peer does not know this database");
+}
+
+static void
 on_dial_end (ab_uv_dial_t *dial, int status, const char *message, void *data) {
   syncing_t *syncing = data;
   (void) dial;
   if (syncing->sync->live) return; /* it is tried again */
   syncing->dial = NULL;
-  if (status == AB_EEND && syncing->is_draining) return; /* see check_syncing */
-  syncing_done(syncing, status, message);
+  if (status == AB_EEND && syncing->is_draining) return;              /* see check_syncing */
+  if (status == AB_EEND && syncing->is_refused) end_refused(syncing); /* it gave up first */
+  else syncing_done(syncing, status, message);
 }
 
 /* Changes whenever something is going on, here or on the wire. */
@@ -110,12 +117,14 @@ mark_of (syncing_t *syncing, ab_uv_peer_t *peer) {
          info.local.length + (peer != NULL);
 }
 
-/* The peer is one of another database; it may say so and think better of it. */
-static bool
-is_refused (const syncing_t *syncing, ab_uv_peer_t *peer) {
+/* The peer is one of another database; it may say so and think better of it, while it is there. */
+static void
+look_if_refused (syncing_t *syncing, ab_uv_peer_t *peer) {
+  ab_stream_t *stream = ab_uv_peer_stream(peer);
   ab_key_t discovery_key;
+  if (ab_stream_status(stream) != 0) return;
   autobee_discovery_key(syncing->network->database->db, &discovery_key);
-  return ab_stream_core_state(ab_uv_peer_stream(peer), &discovery_key) == AB_CORE_REFUSED;
+  syncing->is_refused = ab_stream_core_state(stream, &discovery_key) == AB_CORE_REFUSED;
 }
 
 static bool
@@ -145,10 +154,11 @@ check_syncing (syncing_t *syncing, uint64_t *deadline_ms) {
     syncing_done(syncing, AB_EINSYNC, "");
     return;
   }
-  if (peer != NULL && is_refused(syncing, peer)) {
+  if (peer != NULL) look_if_refused(syncing, peer);
+  if (peer != NULL && syncing->is_refused) {
     if (now >= syncing->moved_ms + REFUSED_MS) {
       ab_uv_dial_close(syncing->dial);
-      syncing_done(syncing, AB_ECONFLICT, "the peer does not know this database");
+      end_refused(syncing);
       return;
     }
     if (syncing->moved_ms + REFUSED_MS < *deadline_ms) *deadline_ms = syncing->moved_ms + REFUSED_MS;
@@ -267,7 +277,7 @@ on_disconnection (ab_uv_t *uv, ab_uv_peer_t *peer, int status, const char *messa
   syncing_t *syncing = syncing_of(network, peer);
   if (syncing != NULL) {
     count(syncing->sync, peer);
-    syncing->is_draining = status == AB_EEND && ab_uv_peer_was_done(peer);
+    syncing->is_draining = status == AB_EEND && ab_uv_peer_was_done(peer) && !syncing->is_refused;
   }
   out_member_uint(&members, "peers", ab_uv_connections(uv));
   out_member_text(&members, "remote", ab_uv_peer_address(peer));
