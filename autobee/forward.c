@@ -262,13 +262,19 @@ forced (autobee_t *db) {
   return err == AB_ENOMEM || err == AB_EIO ? err : 0; /* given up, silently */
 }
 
-static void
-end_moved (autobee_t *db) {
+void
+autobee__forward_end (autobee_t *db) {
   forward_t *forward = &db->forward;
   forward->count = 0;
-  if (!forward->is_holding) autobee__replicate_hold(db, true); /* what is below is not wanted any more */
+  forward->is_forced = false;
+  if (!forward->is_holding) autobee__replicate_hold(db, true);
   forward->is_holding = true;
   let_go(db);
+}
+
+static void
+end_moved (autobee_t *db) {
+  autobee__forward_end(db);
   autobee__replicate_lookup(db); /* what lies above, and who else is ahead */
 }
 

@@ -25,6 +25,10 @@ autobee__forward_hint (autobee_t *db, const ab_key_t *writer, uint64_t length);
 int
 autobee__forward (autobee_t *db);
 
+/** The state is another one: look into nobody any more, and want of the logs what is not on record now. */
+void
+autobee__forward_end (autobee_t *db);
+
 /** Is other peers' work held up for a move? */
 bool
 autobee__forward_holds (const autobee_t *db);

@@ -4,7 +4,7 @@
 
 #include "autobee/cores.h"
 #include "autobee/fill.h"
-#include "autobee/replicate.h"
+#include "autobee/forward.h"
 #include "autobee/run.h"
 #include "autobee/writer.h"
 
@@ -62,11 +62,9 @@ autobee__reindex_begin (autobee_t *db) {
   if (err < 0) return err;
   reindex->is_asked = false;
   reindex->is_active = true;
-  autobee__fill_end(db);
   autobee__window_cut(&db->window, 0);
   db->undone_to = 0;
-  autobee__replicate_hold(db, true); /* from the first block on */
-  autobee__replicate_hold(db, false);
+  autobee__forward_end(db);
   if ((err = autobee__writer_follow(db->local)) < 0) return err; /* it may have been removed later on */
   for (size_t i = 0; i < reindex->goal_count; i++) {
     err = autobee__writers_hint(db, &reindex->goal[i].key, reindex->goal[i].length);
