@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "autobee/forward.h"
 #include "hypercore/net/wire.h"
 
 #define VALUES 200
@@ -316,6 +317,28 @@ a_state_that_does_not_come_is_given_up (void **state) {
   peer_close(&late.founder);
 }
 
+/* It needs the logs from the first block on, and nobody goes on with the move meanwhile. */
+static void
+a_reindex_ends_a_move_that_waits (void **state) {
+  (void) state;
+  late_t late;
+  begin(&late, 5);
+  join_with(&late, NULL, NULL);
+  wire_close(&late.wire);
+  append_values(&late.founder, 5, VALUES);
+  wire_open(&late.wire, late.joiner.store, NULL, late.founder.store, NULL);
+  for (int i = 0; !autobee__forward_holds(late.joiner.db); i++) {
+    assert_true(i < 1000);
+    wire_step(&late.wire);
+  }
+  assert_int_equal(autobee_reindex(late.joiner.db), 0);
+  wire_run(&late.wire);
+  assert_false(info_of(&late.joiner).is_reindexing);
+  assert_int_equal(info_of(&late.joiner).flushes, VALUES);
+  assert_same_views(&late);
+  end(&late);
+}
+
 int
 main (void) {
   const struct CMUnitTest tests[] = {
@@ -329,6 +352,7 @@ main (void) {
     cmocka_unit_test(a_reorder_reaches_below_the_adopted_state),
     cmocka_unit_test(the_adopted_state_is_there_after_a_restart),
     cmocka_unit_test(a_state_that_does_not_come_is_given_up),
+    cmocka_unit_test(a_reindex_ends_a_move_that_waits),
   };
   return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
 }
