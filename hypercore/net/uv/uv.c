@@ -78,14 +78,26 @@ ab_uv_wake (ab_uv_t *uv) {
   if (!uv->is_closing) uv_idle_start(&uv->idle, on_idle);
 }
 
+static bool
+owes_answers (const ab_uv_peer_t *peer) {
+  ab_stream_stats_t stats;
+  ab_stream_stats(peer->stream, &stats);
+  return stats.answers_owed > 0;
+}
+
 /* Who has more to send than its share comes again in the next turn. */
 static void
-flush_peers (ab_uv_t *uv) {
+flush_peers (ab_uv_t *uv, bool only_debtors) {
   uv->taking = uv->takers;
   uv->takers = NULL;
   while (uv->taking != NULL) {
     ab_uv_peer_t *peer = uv->taking;
     uv->taking = peer->next_take;
+    if (only_debtors && !owes_answers(peer)) {
+      peer->next_take = uv->takers;
+      uv->takers = peer;
+      continue;
+    }
     peer->wants_take = false;
     peer->next_take = NULL;
     ab__uv_peer_flush(peer);
@@ -108,14 +120,16 @@ static void
 turn (ab_uv_t *uv) {
   uint64_t deadline_ms = UINT64_MAX;
   uv->is_due = false;
-  flush_peers(uv); /* answers do not wait for what a slice of other work takes */
+  /* answers do not wait for a slice of other work; what is asked for does, which may find that it is not
+   * wanted */
+  flush_peers(uv, true);
   int more = ab_store_run(uv->store, uv->options.budget_ms, &deadline_ms);
   tell_error(uv, more < 0 ? more : 0);
   for (ab_uv_peer_t *peer = uv->peers, *next; peer != NULL; peer = next) {
     next = peer->next;
     ab__uv_peer_resume(peer);
   }
-  flush_peers(uv); /* before the host looks whether something is left to be sent */
+  flush_peers(uv, false); /* before the host looks whether something is left to be sent */
   if (uv->options.on_turn != NULL) uv->options.on_turn(uv, &deadline_ms, uv->options.data);
   if (uv->is_closing) return;
   if (more == 1) uv->is_due = true;
