@@ -166,6 +166,16 @@ peer_grant_weight (peer_t *peer, const peer_t *other, unsigned weight) {
 }
 
 void
+peer_remove (peer_t *peer, const peer_t *other) {
+  char key[AB_KEY_TEXT_LEN + 1], value[128];
+  ab_head_t local;
+  autobee_local(other->db, &local);
+  ab_key_to_text(&local.key, key);
+  snprintf(value, sizeof(value), "{\"removeWriter\":\"%s\"}", key);
+  peer_append(peer, value);
+}
+
+void
 peers_open (world_t *world, peer_t *peers, size_t count) {
   ab_key_t key;
   world_init(world);

@@ -65,6 +65,9 @@ peer_grant (peer_t *peer, const peer_t *other);
 /** The same as a plain writer of this weight. */
 void
 peer_grant_weight (peer_t *peer, const peer_t *other, unsigned weight);
+/** Append `{"removeWriter":…}` of another peer. */
+void
+peer_remove (peer_t *peer, const peer_t *other);
 
 /** `count` peers in memory, the first one the founder, the others granted indexers; all know it. */
 void

@@ -41,16 +41,6 @@ what_links_a_missing_node_waits_for_it (void **state) {
 }
 
 static void
-remove_peer (peer_t *peer, const peer_t *other) {
-  char key[AB_KEY_TEXT_LEN + 1], text[128];
-  ab_head_t local;
-  autobee_local(other->db, &local);
-  ab_key_to_text(&local.key, key);
-  snprintf(text, sizeof(text), "{\"removeWriter\":\"%s\"}", key);
-  peer_append(peer, text);
-}
-
-static void
 a_removed_writer_is_ordered_but_not_seen (void **state) {
   (void) state;
   world_t world;
@@ -58,7 +48,7 @@ a_removed_writer_is_ordered_but_not_seen (void **state) {
   peers_open(&world, peers, 2);
   peer_append(&peers[1], "{\"put\":{\"k\":\"kept\"}}");
   peers_mesh(peers, 2);
-  remove_peer(&peers[0], &peers[1]);
+  peer_remove(&peers[0], &peers[1]);
   uint64_t flushes = peer_flushes(&peers[0]);
 
   peer_append(&peers[1], "{\"put\":{\"k\":\"too late\"}}");
@@ -203,7 +193,7 @@ a_removal_is_not_merged_before_what_precedes_it (void **state) {
   }
   peer_send(&peers[0], &author);
   peer_append(&author, "{\"put\":{\"k\":\"second\"}}");
-  remove_peer(&peers[1], &author);
+  peer_remove(&peers[1], &author);
   for (int i = 0; i < 2; i++) {
     peer_hand_over(&peers[2], &observers[i]);
     peer_hand_over(&peers[1], &observers[i]);
@@ -226,7 +216,7 @@ an_update_leaves_nothing_to_do (void **state) {
   autobee_local(peers[1].db, &local);
   assert_int_equal(autobee_hint(peers[3].db, &local.key, local.length + 1), 0);
   assert_int_equal(autobee_update(peers[3].db), 0);
-  remove_peer(&peers[0], &peers[1]);
+  peer_remove(&peers[0], &peers[1]);
   peer_append(&peers[1], "{\"put\":{\"k\":\"removed\"}}");
   peer_send(&peers[1], &peers[2]);
   peer_append(&peers[2], "{\"put\":{\"k\":\"on top\"}}");

@@ -224,15 +224,10 @@ a_writer_that_was_removed_makes_its_view_anew (void **state) {
   (void) state;
   world_t world;
   peer_t peers[2];
-  char key[AB_KEY_TEXT_LEN + 1], removal[128];
-  ab_head_t local;
   autobee_info_t info;
   peers_open(&world, peers, 2);
   peer_append(&peers[0], "{\"put\":{\"a\":\"1\"}}");
-  autobee_local(peers[0].db, &local);
-  ab_key_to_text(&local.key, key);
-  snprintf(removal, sizeof(removal), "{\"removeWriter\":\"%s\"}", key);
-  peer_append(&peers[0], removal);
+  peer_remove(&peers[0], &peers[0]);
   assert_false(autobee_is_writable(peers[0].db));
   assert_int_equal(autobee_reindex(peers[0].db), 0);
   assert_int_equal(autobee_update(peers[0].db), 0);

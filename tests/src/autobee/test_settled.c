@@ -95,16 +95,11 @@ removed_indexers_do_not_count (void **state) {
   (void) state;
   group_t group;
   peer_t *peers = group.peers;
-  char key[AB_KEY_TEXT_LEN + 1], value[128];
-  ab_head_t local;
   begin(&group);
   ab_head_t node = write_one(&peers[1]);
   peers_mesh(peers, INDEXERS);
-  autobee_local(peers[2].db, &local);
-  ab_key_to_text(&local.key, key);
-  snprintf(value, sizeof(value), "{\"removeWriter\":\"%s\"}", key);
   assert_settled(&peers[0], &node, 1, 3, false);
-  peer_append(&peers[0], value);
+  peer_remove(&peers[0], &peers[2]);
   assert_settled(&peers[0], &node, 2, 2, true);
   end(&group);
 }
