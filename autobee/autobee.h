@@ -72,7 +72,7 @@ typedef struct autobee_cursor_s autobee_cursor_t; /* an ordered walk over a view
  *   attestations about the local writer         256         later ones are not kept
  *   attestations owed to others                 1,024       likewise
  *   values waiting to be written                64 MiB      pending_bytes: AB_EBUSY
- *   blocks that are not committed yet           2 MiB       staged_bytes of the store: a commit
+ *   blocks that are not committed yet           2 MiB       staged_bytes: a commit (256 KiB if relaxed)
  *   decoded blocks                              16 MiB      cache_bytes of the store: old ones go
  *   one connection                              64 MiB      AB_STREAM_MEMORY_MAX: it is ended
  *   heads in one announcement                   4,096       AB_WAKEUP_HEADS_MAX: the rest is not told

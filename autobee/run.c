@@ -35,20 +35,24 @@ autobee__cut (autobee_t *db, uint64_t system_length, uint64_t view_length) {
 
 /* The length of the own core that `head` needs. */
 static uint64_t
-own_length (const hypercore_t *core, const ab_head_t *head, uint64_t at_least) {
-  uint64_t length = ab_key_equal(&head->key, hypercore_key(core)) ? head->length : 0;
-  return length > at_least ? length : at_least;
+own_length (const hypercore_t *core, const ab_head_t *head) {
+  return ab_key_equal(&head->key, hypercore_key(core)) ? head->length : 0;
 }
 
-/* Blocks behind the heads that nothing names. */
+static uint64_t
+larger (uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+/* Blocks behind the heads: those that nothing names go, and the cache needs none of them. */
 static int
 cut_undone (autobee_t *db) {
   if (db->options.conformance || db->run.keep_blocks) return 0;
-  return autobee__cut(
-    db,
-    own_length(db->system_core, &db->system.head, db->system_start),
-    own_length(db->view_core, &db->system.view, db->view_start)
-  );
+  uint64_t system = own_length(db->system_core, &db->system.head);
+  uint64_t view = own_length(db->view_core, &db->system.view);
+  bee_forget(db->system.bee, system);
+  bee_forget(db->view, view);
+  return autobee__cut(db, larger(system, db->system_start), larger(view, db->view_start));
 }
 
 /* ---- weight ---- */

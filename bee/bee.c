@@ -106,6 +106,11 @@ bee_rollback (bee_t *bee, uint64_t length) {
   return 0;
 }
 
+void
+bee_forget (bee_t *bee, uint64_t length) {
+  bee__cache_drop(bee->family->cache, bee->local, length, hypercore_length(bee_local(bee)));
+}
+
 int
 bee_get (bee_t *bee, ab_slice_t key, bee_entry_t *entry) {
   bee__family_t *family = bee->family;

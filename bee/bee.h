@@ -81,6 +81,11 @@ bee_local (const bee_t *bee);
 AB_API int
 bee_rollback (bee_t *bee, uint64_t length);
 
+/** Free what the cache has of the local core's blocks from `length` on: they are read from the store again if
+ * somebody asks. For blocks that were replaced. */
+AB_API void
+bee_forget (bee_t *bee, uint64_t length);
+
 /* ---- reading ---- */
 
 typedef struct {

@@ -40,7 +40,7 @@ typedef struct {
   bool relaxed;        /* do not sync at commit: ending the process loses nothing, but a power loss may lose
                         * the last commits, or the store where the file system does not keep write order */
   size_t cache_bytes;  /* decoded blocks of all bees; 0: 16 MiB */
-  size_t staged_bytes; /* a commit starts when this much is staged; 0: 2 MiB */
+  size_t staged_bytes; /* a commit starts when this much is staged; 0: 2 MiB, relaxed 256 KiB */
   uint32_t manifest_version;   /* of cores made by name: 1 (default) or 2 */
   const ab_key_t *primary_key; /* all named cores follow from it; NULL: the stored one, or a random new one.
                                 * One that differs from the stored one is AB_ECONFLICT */

@@ -19,7 +19,9 @@
 
 #define CACHE_BYTES ((size_t) 16 << 20)
 #define STAGED_BYTES ((size_t) 2 << 20) /* more would hold a loop for longer than a frame */
-#define STALE_CHECK_MS 3600000u         /* an hour */
+/* A commit without a sync costs little, and what is staged next finds its memory in the processor's cache. */
+#define STAGED_BYTES_RELAXED ((size_t) 256 << 10)
+#define STALE_CHECK_MS 3600000u /* an hour */
 #define DIR_MODE 0700
 
 /* ---- forks: asking the system for our pid in every call would cost more than the call ---- */
@@ -98,7 +100,6 @@ ab_store_options_default (void) {
     .struct_size = sizeof(ab_store_options_t),
     .create = true,
     .cache_bytes = CACHE_BYTES,
-    .staged_bytes = STAGED_BYTES,
     .manifest_version = 1,
   };
 }
@@ -113,7 +114,8 @@ take_options (ab_store_t *store, const ab_store_options_t *options) {
   }
   memcpy(&store->options, options, options->struct_size);
   if (store->options.cache_bytes == 0) store->options.cache_bytes = CACHE_BYTES;
-  if (store->options.staged_bytes == 0) store->options.staged_bytes = STAGED_BYTES;
+  if (store->options.staged_bytes == 0)
+    store->options.staged_bytes = store->options.relaxed ? STAGED_BYTES_RELAXED : STAGED_BYTES;
   if (store->options.manifest_version == 0) store->options.manifest_version = 1;
   if (store->options.manifest_version > 2) {
     return ab_store_fail(

@@ -501,6 +501,7 @@ run_rollback (size_t b) {
     random_ops(&full, batch, &after);
     check(bee_batch_flush(batch, NULL) == 0);
     ab_head_t back = now[b]->head;
+    if (below(2) == 0) bee_forget(bee, below((uint32_t) hypercore_length(side.cores[b])));
     check_all(&full, bee, &after);
     check(bee_move(bee, &back.key, back.length) == 0);
   }

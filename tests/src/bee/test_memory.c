@@ -110,6 +110,31 @@ a_cursor_over_what_was_dropped_fails (void **state) {
 }
 
 static void
+what_is_forgotten_is_read_again (void **state) {
+  hive_t *hive = *state;
+  bee_cursor_t *cursor;
+  bee_entry_t entry;
+  put_numbered(hive->bee, 40, "old");
+  uint64_t length = hypercore_length(hive->core);
+  size_t pages = cache_of(hive)->page_count;
+  put_numbered(hive->bee, 40, "new");
+  assert_int_equal(ab_store_commit(hive->store), 0);
+  assert_int_equal(bee_cursor_open(hive->bee, NULL, &cursor), 0);
+  assert_int_equal(bee_cursor_next(cursor, &entry), 0);
+  bee_forget(hive->bee, length);
+  assert_int_equal(cache_of(hive)->page_count, pages);
+  assert_memory_equal(entry.value.data, "new", 3); /* borrowed until the next call on the cursor */
+  for (size_t i = 1; i < 40; i++) {
+    assert_int_equal(bee_cursor_next(cursor, &entry), 0);
+    assert_memory_equal(entry.value.data, "new", 3);
+  }
+  assert_int_equal(bee_cursor_next(cursor, &entry), AB_EEND);
+  bee_cursor_close(cursor);
+  assert_true(cache_of(hive)->page_count > pages);
+  assert_int_equal(assert_sound(hive->bee), 40);
+}
+
+static void
 no_rollback_under_an_open_batch (void **state) {
   hive_t *hive = *state;
   put(hive->bee, "a", "1");
@@ -198,6 +223,7 @@ main (void) {
     TEST(a_rollback_forgets_what_it_drops),
     TEST(a_rollback_behind_our_back_is_noticed),
     TEST(a_cursor_over_what_was_dropped_fails),
+    TEST(what_is_forgotten_is_read_again),
     TEST(no_rollback_under_an_open_batch),
     TEST(a_batch_over_what_was_dropped_is_not_written),
     TEST(the_core_table_goes_back_too),
