@@ -108,29 +108,17 @@ give_up_run (autobee_t *db) {
 /* ---- 10.2 ---- */
 
 static int
-peek_all (autobee_t *db) {
-  /* by position: taking may add writers at the end and move the last into a gap, as the copy of the list in
-   * the text does not */
-  size_t count = db->pending.count;
-  writer_t **copy = count == 0 ? NULL : malloc(count * sizeof(*copy));
-  if (count > 0 && copy == NULL) return AB_ENOMEM;
-  if (count > 0) memcpy(copy, db->pending.writers, count * sizeof(*copy));
-  int err = 0;
-  bool has_looked = db->run.has_looked; /* the last run, at what others have */
-  db->run.has_looked = false;
-  for (size_t i = 0; i < count && err == 0; i++) {
-    writer_t *writer = copy[i];
-    if (writer->core == NULL || writer->peeked != NULL || writer->is_frozen) continue;
-    if (has_looked && writer != db->local) continue;
-    if (writer != db->local && autobee__forward_holds(db)) continue;
-    batch_t *batch;
-    err = autobee__writer_take(writer, &batch);
-    if (err == 0 && batch != NULL) writer->peeked = batch;
-    if (err != AB_EREMOTE) continue;
+peek (autobee_t *db, writer_t *writer) {
+  batch_t *batch;
+  if (writer->core == NULL || writer->peeked != NULL || writer->is_frozen) return 0;
+  /* what others have: the last run has looked at it, or it waits for a fast-forward */
+  if (writer != db->local && (db->run.has_looked || autobee__forward_holds(db))) return 0;
+  int err = autobee__writer_take(writer, &batch);
+  if (err == AB_EREMOTE) {
     writer->is_parked = true; /* a record that it needs is missing */
-    err = 0;
+    return 0;
   }
-  free(copy);
+  if (err == 0 && batch != NULL) writer->peeked = batch;
   return err;
 }
 
@@ -175,7 +163,9 @@ step (autobee_t *db, bool *progress) {
     if (db->has_arrivals) autobee__writers_unpark(db);
     if ((err = autobee__queue_capture(db)) < 0) return err;
     bool has_looked = db->run.has_looked;
-    if ((err = peek_all(db)) < 0) return err;
+    err = autobee__pending_each(db, peek);
+    db->run.has_looked = false;
+    if (err < 0) return err;
 
     writer_t *best = NULL;
     if ((err = better(db, db->local, &best)) < 0) return err;

@@ -1,7 +1,5 @@
 #include "autobee/merge.h"
 
-#include <stdlib.h>
-
 #include "autobee/run.h"
 #include "autobee/witness.h"
 #include "autobee/writer.h"
@@ -134,18 +132,12 @@ follow_granted (autobee_t *db) {
   return err;
 }
 
-/* At everybody who is pending, but for those who come to be meanwhile. */
 static int
 look (autobee_t *db) {
   if (db->run.has_looked) return 0;
   int err = follow_granted(db);
-  size_t count = db->pending.count;
-  if (err < 0 || count == 0) return err;
-  writer_t **copy = malloc(count * sizeof(*copy));
-  if (copy == NULL) return AB_ENOMEM;
-  memcpy(copy, db->pending.writers, count * sizeof(*copy));
-  for (size_t i = 0; i < count && err == 0; i++) err = peek_late(db, copy[i]);
-  free(copy);
+  if (err < 0 || db->pending.count == 0) return err;
+  err = autobee__pending_each(db, peek_late);
   db->run.has_looked = !db->run.is_closed;
   return err;
 }
@@ -168,13 +160,11 @@ find_late (const autobee_t *db) {
 
 static int
 has_all (autobee_t *db, const batch_t *batch, bool *all) {
-  const oplog_message_t *message = &batch_first(batch)->message;
+  const ab_head_t *base;
   int err = 0;
   *all = true;
-  for (size_t i = 0; i < message->link_count && err == 0 && *all; i++)
-    err = autobee__system_has(&db->system, &message->links[i], all);
-  if (err == 0 && *all && message->has_witness)
-    err = autobee__system_has(&db->system, &message->witness.backer, all);
+  for (size_t i = 0; err == 0 && *all && (base = oplog_base(&batch_first(batch)->message, i)) != NULL; i++)
+    err = autobee__system_has(&db->system, base, all);
   return err;
 }
 

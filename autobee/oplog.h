@@ -76,6 +76,13 @@ typedef struct {
   size_t trusted_count;
 } oplog_message_t;
 
+/** Head `i` of those that the node was written on top of, the witness's backer last; NULL: no more. */
+static inline const ab_head_t *
+oplog_base (const oplog_message_t *message, size_t i) {
+  if (i < message->link_count) return &message->links[i];
+  return i == message->link_count && message->has_witness ? &message->witness.backer : NULL;
+}
+
 /**
  * Decode one block.
  *

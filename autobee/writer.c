@@ -65,6 +65,19 @@ autobee__writer_unpend (writer_t *writer) {
   pending->writers[i] = pending->writers[--pending->count]; /* the last one moves into its place */
 }
 
+int
+autobee__pending_each (autobee_t *db, int (*each)(autobee_t *db, writer_t *writer)) {
+  size_t count = db->pending.count;
+  if (count == 0) return 0;
+  writer_t **copy = malloc(count * sizeof(*copy));
+  if (copy == NULL) return AB_ENOMEM;
+  memcpy(copy, db->pending.writers, count * sizeof(*copy));
+  int err = 0;
+  for (size_t i = 0; i < count && err == 0; i++) err = each(db, copy[i]);
+  free(copy);
+  return err;
+}
+
 /* ---- waiting ---- */
 
 static int
@@ -295,15 +308,13 @@ autobee__writer_refresh (writer_t *writer, uint64_t *length) {
 static int
 present_or_wait (writer_t *writer, const node_t *node, bool *present) {
   autobee_t *db = writer->db;
-  const oplog_message_t *message = &node->message;
-  size_t count = message->link_count + (message->has_witness ? 1 : 0);
-  for (size_t i = 0; i < count; i++) {
-    const ab_head_t *link = i < message->link_count ? &message->links[i] : &message->witness.backer;
-    int err = autobee__system_has(&db->system, link, present);
+  const ab_head_t *base;
+  for (size_t i = 0; (base = oplog_base(&node->message, i)) != NULL; i++) {
+    int err = autobee__system_has(&db->system, base, present);
     if (err < 0) return err;
-    if (*present || autobee__merge_redoes(db, link)) continue;
-    if ((err = wait_for(writer, link)) < 0) return err;
-    return autobee__writers_hint(db, &link->key, link->length);
+    if (*present || autobee__merge_redoes(db, base)) continue;
+    if ((err = wait_for(writer, base)) < 0) return err;
+    return autobee__writers_hint(db, &base->key, base->length);
   }
   *present = true;
   return 0;

@@ -39,6 +39,9 @@ void
 autobee__writer_pend (writer_t *writer);
 void
 autobee__writer_unpend (writer_t *writer);
+/** Call `each` for who is pending now, until it returns an error; it may change who is. */
+int
+autobee__pending_each (autobee_t *db, int (*each)(autobee_t *db, writer_t *writer));
 void
 autobee__writer_unwait (writer_t *writer);
 
