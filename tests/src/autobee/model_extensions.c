@@ -4,10 +4,10 @@
  * 500 histories with AUTOBEE_FULL=1, else a tenth. The seed is printed; AUTOBEE_SEED runs another.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "peers.h"
 #include "support/rng.h"
+#include "support/runs.h"
 #include "support/test.h"
 
 #define WRITERS 3
@@ -176,9 +176,8 @@ extend (walk_t *walk, size_t depth, const uint64_t *here, void (*each)(walk_t *w
 static void
 every_causal_arrival_ends_alike (void **state) {
   static const uint64_t nothing[WRITERS];
-  const char *seed_text = getenv("AUTOBEE_SEED");
-  uint32_t seed = seed_text == NULL ? 1 : (uint32_t) strtoul(seed_text, NULL, 10);
-  size_t wanted = getenv("AUTOBEE_FULL") != NULL ? 500 : 50, done = 0, extensions = 0, branching = 0;
+  uint32_t seed = runs_seed(1);
+  size_t wanted = runs_full() ? 500 : 50, done = 0, extensions = 0, branching = 0;
   (void) state;
   printf("seed %u\n", (unsigned) seed);
   for (; done < wanted; seed++) {

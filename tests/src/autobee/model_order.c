@@ -1,9 +1,9 @@
 /* model_order.c: the order under test against the plain forms of the rule, on random graphs. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "autobee/naive_order.h"
 #include "support/rng.h"
+#include "support/runs.h"
 #include "support/test.h"
 
 #define WRITERS_MAX 8
@@ -18,13 +18,7 @@ typedef struct {
 
 static size_t
 graphs (void) {
-  return getenv("AUTOBEE_FULL") != NULL ? 2000 : 200;
-}
-
-static uint32_t
-first_seed (void) {
-  const char *text = getenv("AUTOBEE_SEED");
-  return text != NULL ? (uint32_t) strtoul(text, NULL, 10) : 1;
+  return runs_full() ? 2000 : 200;
 }
 
 /* ---- random graphs ---- */
@@ -175,7 +169,7 @@ any_arrival_gives_the_order_from_scratch (void **state) {
   static graph_t graph;
   size_t undone = 0;
   for (size_t g = 0; g < graphs(); g++) {
-    uint32_t seed = first_seed() + (uint32_t) g;
+    uint32_t seed = runs_seed(1) + (uint32_t) g;
     rng_t random = rng(seed);
     make_graph(&graph, &random);
 
@@ -198,7 +192,7 @@ any_arrival_gives_the_order_from_scratch (void **state) {
       }
     }
   }
-  printf("%zu graphs from seed %u, %d arrivals each, %zu undone\n", graphs(), first_seed(), ARRIVALS, undone);
+  printf("%zu graphs from seed %u, %d arrivals each, %zu undone\n", graphs(), runs_seed(1), ARRIVALS, undone);
 }
 
 /* Weights may be resolved anew between insertions: then the window is in no order of its own, only causal. */
@@ -207,7 +201,7 @@ any_causal_window_is_rearranged_as_by_the_recursion (void **state) {
   (void) state;
   static graph_t graph;
   for (size_t g = 0; g < 5 * graphs(); g++) {
-    uint32_t seed = first_seed() + (uint32_t) g;
+    uint32_t seed = runs_seed(1) + (uint32_t) g;
     rng_t random = rng(seed ^ 0x5eed);
     make_graph(&graph, &random);
     if (graph.count > 13) graph.count = 2 + rng_below(&random, 12);
@@ -238,7 +232,7 @@ any_causal_window_is_rearranged_as_by_the_recursion (void **state) {
       }
     }
   }
-  printf("%zu windows from seed %u\n", 5 * graphs(), first_seed());
+  printf("%zu windows from seed %u\n", 5 * graphs(), runs_seed(1));
 }
 
 /* What the engine never gives it: nodes that stand before what they link, links to oneself and ahead. */
@@ -247,7 +241,7 @@ any_window_at_all_is_only_rearranged (void **state) {
   (void) state;
   static graph_t graph;
   for (size_t g = 0; g < graphs(); g++) {
-    rng_t random = rng((first_seed() + (uint32_t) g) ^ 0xbad);
+    rng_t random = rng((runs_seed(1) + (uint32_t) g) ^ 0xbad);
     make_graph(&graph, &random);
     order_entry_t list[UNITS_MAX + 1];
     bool seen[UNITS_MAX] = {false};

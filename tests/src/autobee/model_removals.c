@@ -15,16 +15,15 @@
  *   -v         print every step
  *   --altered  the models give weights as if a removal did not lower the ceiling
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "autobee/engine.h"
 #include "autobee/naive_shown.h"
 #include "peers.h"
 #include "support/rng.h"
+#include "support/runs.h"
 
 #define PEERS_MIN 3
 #define PEERS_MAX NAIVE_WRITERS_MAX
@@ -537,25 +536,12 @@ run_seeds (uint32_t seeds) {
 
 int
 main (int argc, char **argv) {
-  static const struct option options[] = {
-    {"seeds", required_argument, NULL, 'n'},
-    {"seed", required_argument, NULL, 's'},
-    {"altered", no_argument, NULL, 'a'},
-    {0}};
-  const char *full = getenv("AUTOBEE_FULL");
-  uint32_t seeds = full != NULL && strcmp(full, "1") == 0 ? 2000 : 200, seed = 0;
-  bool is_verbose = false, is_altered = false;
-  for (int option; (option = getopt_long(argc, argv, "v", options, NULL)) != -1;) {
-    if (option == 'n') seeds = (uint32_t) strtoul(optarg, NULL, 10);
-    else if (option == 's') seed = (uint32_t) strtoul(optarg, NULL, 10);
-    else if (option == 'a') is_altered = true;
-    else if (option == 'v') is_verbose = true;
-    else return 2;
-  }
-  if (seed == 0) return run_seeds(seeds);
+  runs_options_t options;
+  if (!runs_options(argc, argv, &options)) return 2;
+  if (options.seed == 0) return run_seeds(options.seeds);
 
   sum_t sum = {0};
-  bool passed = passes(seed, is_verbose, is_altered, &sum);
+  bool passed = passes(options.seed, options.is_verbose, options.is_altered, &sum);
   print_sum(&sum);
   return !passed;
 }

@@ -14,11 +14,11 @@
  * Normally every k-th allocation fails, in one way each; with AUTOBEE_FULL=1 every one in every way.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "autobee/members.h"
 #include "support/failing_alloc.h"
+#include "support/runs.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -316,8 +316,7 @@ run_pass (world_t *world, size_t n, failing_alloc_mode_t mode, go_on_t way) {
 static void
 fail_each (const ab_key_t *encryption_key, failing_alloc_mode_t mode) {
   static world_t world;
-  const char *full = getenv("AUTOBEE_FULL");
-  bool is_full = full != NULL && *full != 0;
+  bool is_full = runs_full();
   memset(&world, 0, sizeof(world));
   world.encryption_key = encryption_key;
   member_init(&world.ben, NULL, 2);

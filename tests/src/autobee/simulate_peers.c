@@ -13,16 +13,15 @@
  *   --altered  alter the apply function of one peer
  */
 #define _GNU_SOURCE /* off64_t */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "autobee/simulated_acts.h"
 #include "autobee/simulated_order.h"
+#include "support/runs.h"
 
 #define REST_MS (20 * 60000) /* if things still move then, they always will */
 #define QUIET_S 5            /* longer than bytes are under way */
@@ -354,26 +353,13 @@ run_seeds (uint32_t seeds) {
 
 int
 main (int argc, char **argv) {
-  static const struct option options[] = {
-    {"seeds", required_argument, NULL, 'n'},
-    {"seed", required_argument, NULL, 's'},
-    {"altered", no_argument, NULL, 'a'},
-    {0}};
-  const char *full = getenv("AUTOBEE_FULL");
-  uint32_t seeds = full != NULL && strcmp(full, "1") == 0 ? 2000 : 200, seed = 0;
-  bool is_verbose = false, is_altered = false;
-  for (int option; (option = getopt_long(argc, argv, "v", options, NULL)) != -1;) {
-    if (option == 'n') seeds = (uint32_t) strtoul(optarg, NULL, 10);
-    else if (option == 's') seed = (uint32_t) strtoul(optarg, NULL, 10);
-    else if (option == 'a') is_altered = true;
-    else if (option == 'v') is_verbose = true;
-    else return 2;
-  }
-  if (seed == 0) return run_seeds(seeds);
+  runs_options_t options;
+  if (!runs_options(argc, argv, &options)) return 2;
+  if (options.seed == 0) return run_seeds(options.seeds);
 
   result_t sum = {0};
   double start = seconds_now();
-  bool passed = passes(seed, is_verbose, is_altered, &sum);
+  bool passed = passes(options.seed, options.is_verbose, options.is_altered, &sum);
   print_sum(1, &sum, seconds_now() - start);
   return !passed;
 }

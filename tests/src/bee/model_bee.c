@@ -6,8 +6,8 @@
  * dropped, and a second store that has none of the blocks reads and writes the same versions, getting each
  * missing block when it is asked for.
  *
- * 300,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line,
- * from AUTOBEE_SEED, or from the clock.
+ * 300,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from AUTOBEE_SEED or
+ * from the clock.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "hypercore/crypto.h"
 #include "hypercore/stores.h"
 #include "support/rng.h"
+#include "support/runs.h"
 #include "tree_check.h"
 
 #define BEES 3
@@ -630,12 +631,10 @@ run_world (uint64_t steps) {
 }
 
 int
-main (int argc, char **argv) {
+main (void) {
   static const uint32_t degrees[] = {2, 3, 5, 16, 128};
-  const char *given = argc > 1 ? argv[1] : getenv("AUTOBEE_SEED");
-  const char *everything = getenv("AUTOBEE_FULL");
-  uint64_t steps = everything != NULL && strcmp(everything, "1") == 0 ? 300000 : 30000;
-  seed = given != NULL ? (uint32_t) strtoul(given, NULL, 10) : (uint32_t) time(NULL);
+  uint64_t steps = runs_full() ? 300000 : 30000;
+  seed = runs_seed((uint32_t) time(NULL));
   printf("model_bee: seed %u, %llu operations\n", seed, (unsigned long long) steps);
   fflush(stdout);
   dice = rng(seed);

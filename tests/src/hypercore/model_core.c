@@ -1,14 +1,15 @@
 /* model_core.c: a core and a reader of it, each in a store on disk, against plain arrays, through random
  * operations.
  *
- * 100,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from the command line,
- * from AUTOBEE_SEED, or from the clock.
+ * 100,000 operations with AUTOBEE_FULL=1, else a tenth. The seed is printed; it comes from AUTOBEE_SEED or
+ * from the clock.
  */
 #include "faulty_disk.h"
 #include "hypercore/core.h"
 #include "hypercore/crypto.h"
 #include "stores.h"
 #include "support/rng.h"
+#include "support/runs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -380,11 +381,9 @@ end_side (side_t *side) {
 }
 
 int
-main (int argc, char **argv) {
-  const char *given = argc > 1 ? argv[1] : getenv("AUTOBEE_SEED");
-  const char *full = getenv("AUTOBEE_FULL");
-  uint64_t steps = full != NULL && strcmp(full, "1") == 0 ? 100000 : 10000;
-  seed = given != NULL ? (uint32_t) strtoul(given, NULL, 10) : (uint32_t) time(NULL);
+main (void) {
+  uint64_t steps = runs_full() ? 100000 : 10000;
+  seed = runs_seed((uint32_t) time(NULL));
   printf("model_core: seed %u, %llu operations\n", seed, (unsigned long long) steps);
   fflush(stdout);
   dice = rng(seed);

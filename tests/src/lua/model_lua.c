@@ -9,6 +9,7 @@
 
 #include "lua/script.h"
 #include "support/rng.h"
+#include "support/runs.h"
 #include "support/test.h"
 
 #define TEXT_MAX 16384
@@ -425,10 +426,8 @@ run_everywhere (const char *text, int peers) {
 
 static void
 random_scripts_do_the_same_everywhere (void **state) {
-  bool full = getenv("AUTOBEE_FULL") != NULL;
-  const char *given = getenv("AUTOBEE_SEED");
-  uint32_t seed = given == NULL ? 5 : (uint32_t) strtoul(given, NULL, 10);
-  const int count = full ? 1000 : 100, peers = full ? 32 : 8;
+  uint32_t seed = runs_seed(5);
+  const int count = runs_full() ? 1000 : 100, peers = runs_full() ? 32 : 8;
   size_t rejected = 0;
   (void) state;
   print_message("seed %u\n", seed);

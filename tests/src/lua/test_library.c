@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lua/script.h"
+#include "support/runs.h"
 #include "support/test.h"
 
 #include <lauxlib.h>
@@ -188,7 +189,7 @@ compare (const char *program, int seeds) {
 static void
 patterns_match_as_in_lua (void **state) {
   (void) state;
-  compare(patterns, getenv("AUTOBEE_FULL") != NULL ? 300 : 30);
+  compare(patterns, runs_full() ? 300 : 30);
   compare(classes, 1);
 }
 
