@@ -29,7 +29,7 @@
 #define LOCK_FILE "lock.mdb"
 #define NEW_FILE "data.new"
 #define PATH_BYTES 4096
-#define RELEASE_BYTES ((size_t) 8 << 20)
+#define RELEASE_BYTES ((size_t) 4 << 20)
 #define LOCK_FILE_BYTES 8192 /* what LMDB makes it for its usual number of readers */
 
 static const char *const table_names[AB__TABLES] = {
