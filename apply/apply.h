@@ -102,7 +102,8 @@ autobee_apply_remove_writer (autobee_apply_t *apply, const ab_key_t *key);
 /** Ask this peer to acknowledge an optimistic writer. */
 AB_API int
 autobee_apply_ack_writer (autobee_apply_t *apply, const ab_key_t *key);
-/** AB_ENOTSUP until anchors exist. */
+/** Make an anchor of a node of the batch that is being applied: a core of one block that links it, signed by
+ * nobody and the same on every peer. `anchor` receives its head. AB_EREJECTED: it is not such a node. */
 AB_API int
 autobee_apply_create_anchor (autobee_apply_t *apply, const ab_head_t *node, ab_head_t *anchor);
 /** Stop applying until the program is upgraded: returns AB_EINTERRUPTED, as does the run. `reason` is text.
