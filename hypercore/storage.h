@@ -1,4 +1,4 @@
-/* storage.h: the store's data file. Private to hypercore/; its .c file is the only one that knows LMDB.
+/* storage.h: the store's data file. Private to hypercore/. Its two .c files alone know LMDB.
  *
  *   table       key                            value
  *   META        text                           "format", "cores": u32 big endian
@@ -15,7 +15,7 @@
  *   DIR/data.mdb holds no secret. Reads happen in a read section, which pins one state of the file; sections
  *   nest, and none outlives a call of the public interface. One write at a time, never inside a section.
  *
- * To change  a table or a record: raise AB__STORAGE_FORMAT and say in storage.c what becomes of older files
+ * To change  a table or a record: raise AB__STORAGE_FORMAT and say in storage_env.c what becomes of old files
  */
 #ifndef AB_STORAGE_H
 #define AB_STORAGE_H
