@@ -2,7 +2,7 @@
  *
  * Peers are never connected: blocks are handed over core by core. In conformance mode everything is compared,
  * byte for byte; in production mode, which drops undone blocks, everything but the lengths of system and view
- * cores and what names them. Where the text asks an implementation to differ, recorded_world.c says so. */
+ * cores and what names them. Where the text asks an implementation to differ, the code says so. */
 #ifndef RECORDED_WORLD_H
 #define RECORDED_WORLD_H
 
