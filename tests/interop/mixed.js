@@ -80,12 +80,14 @@ function sameOrder(a, b) {
 
 async function endOf(peer) {
   const { order } = await peer.ask({ cmd: 'order' })
+  const known = order.filter((node) => node !== null)
   const dump = await peer.ask({ cmd: 'dump' })
   const clock = dump.entries.find(([key]) => key === clockKey)
   return {
     peer: peer.name,
     values: clock ? 1 + Number(Buffer.from(clock[1], 'hex').toString()) : 0,
     order: knownOrder(order),
+    twice: known.length - new Set(known.map(String)).size, // nodes that stand there again: a fault of that peer
     entries: dump.entries.length,
     view: dump.hash
   }
