@@ -199,12 +199,18 @@ rank_items (run_t *run, size_t from) {
   }
 }
 
+static int
+reserve_items (run_t *run, size_t more) {
+  run_item_t *items = grown(run->items, &run->capacity, run->count + more, sizeof(run_item_t));
+  if (items == NULL) return AB_ENOMEM;
+  run->items = items;
+  return 0;
+}
+
 /* The last of the items is the next one. */
 static run_item_t *
 add_item (run_t *run) {
-  run_item_t *items = grown(run->items, &run->capacity, run->count + 1, sizeof(run_item_t));
-  if (items == NULL) return NULL;
-  run->items = items;
+  if (reserve_items(run, 1) < 0) return NULL;
   run_item_t *item = &run->items[run->count++];
   memset(item, 0, sizeof(*item));
   return item;
@@ -282,6 +288,7 @@ insert (autobee_t *db, batch_t *batch, bool *undone) {
   );
   if (err < 0 || changed == passed) goto done;
 
+  if ((err = reserve_items(&db->run, passed + 1 - changed)) < 0) goto done;
   for (size_t i = passed + 1; i > changed; i--) {
     size_t from = order[i - 1 - changed];
     bool is_new = from == passed;
