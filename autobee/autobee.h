@@ -11,7 +11,7 @@
  * others, and then the view is what it would have been had it been there from the start.
  *
  * Files      autobee.c open, close, what is public; cores.c which cores; drain.c the loop
- *            run.c inserting and applying; writer.c the logs that are followed
+ *            run.c inserting, applying.c applying; writer.c the logs that are followed
  *            append.c the local writer, testimony.c its weight; replicate.c connections
  *            system.c the state and its bee; window.c the recent order; order.c the placing rule, pure
  *            batch.c, oplog.c, record.c decoding; witness.c weights; encryption.c, anchor.c keys

@@ -33,6 +33,21 @@ autobee__window_destroy (window_t *window) {
 }
 
 int
+autobee__window_load (window_entry_t *entry, const batch_t *batch) {
+  const node_t *first = batch_first(batch);
+  size_t count = first->message.link_count;
+  if (count > 0) {
+    entry->links = malloc(count * sizeof(ab_head_t));
+    if (entry->links == NULL) return AB_ENOMEM;
+    memcpy(entry->links, first->message.links, count * sizeof(ab_head_t));
+  }
+  entry->link_count = count;
+  entry->first = first->length;
+  entry->is_loaded = true;
+  return 0;
+}
+
+int
 autobee__window_push (window_t *window, const window_entry_t *entry) {
   while (window->count >= WINDOW_MAX) {
     free(window_at(window, 0)->links);

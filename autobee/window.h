@@ -8,7 +8,7 @@
 #ifndef AUTOBEE_WINDOW_H
 #define AUTOBEE_WINDOW_H
 
-#include "hypercore/ab.h"
+#include "autobee/batch.h"
 
 #define WINDOW_MAX 8192 /* entries kept by a push; an insert may make it larger for a while */
 
@@ -37,6 +37,9 @@ autobee__window_destroy (window_t *window);
 /** Keep the oldest `count` entries. */
 void
 autobee__window_cut (window_t *window, size_t count);
+/** Copy what the first node of its batch says. Returns 0 or AB_ENOMEM. */
+int
+autobee__window_load (window_entry_t *entry, const batch_t *batch);
 /** Both take over entry->links on success. Return 0 or AB_ENOMEM. */
 int
 autobee__window_push (window_t *window, const window_entry_t *entry);
