@@ -1,7 +1,4 @@
-#include "autobee/cli/control.h"
-
-#include "autobee/cli/bytes.h"
-#include "autobee/cli/request.h"
+#include "autobee/cli/control_client.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,9 +7,7 @@
 #define QUEUE_MAX 1024                      /* requests of a client that are not answered yet */
 #define QUEUE_BYTES_MAX ((size_t) 64 << 20) /* and the bytes of their lines */
 #define LATER_MAX 256                       /* waits of a client */
-#define WATCHES_MAX 64
 #define READ_TIMEOUT_MS 5000
-#define REFUSALS 64
 
 static const control_command_t commands[] = {
   {"append", control_append, COMMAND_APPEND},
@@ -43,48 +38,6 @@ static const control_command_t commands[] = {
   {"sync", control_sync, COMMAND_PLAIN},
   {"attach", control_attach, COMMAND_PLAIN},
   {"close", control_close_all, COMMAND_PLAIN},
-};
-
-typedef struct watch_s watch_t;
-struct watch_s {
-  bool has_key, has_prefix;
-  out_t bytes;
-  out_t id; /* JSON; empty: none */
-  watch_t *next;
-};
-
-typedef struct {
-  request_t *first;
-  size_t count;
-  size_t bytes;
-} request_list_t;
-
-struct control_client_s {
-  control_t *control;
-  control_sink_t sink;
-  request_list_t queue; /* in order */
-  request_list_t later; /* in any */
-  watch_t *watches;
-  size_t watch_count;
-  control_client_t *next, **link;
-};
-
-typedef struct {
-  ab_head_t node; /* the last one of the batch */
-  char message[256];
-} refusal_t;
-
-struct control_s {
-  database_t *database;
-  const control_net_t *net;
-  control_client_t *clients;
-  request_list_t orphans; /* appends whose client is gone */
-  bool is_closing;
-  bool is_writable; /* as last told */
-  char halt_message[DATABASE_MESSAGE_MAX];
-  refusal_t refusals[REFUSALS]; /* by apply, of our own batches: the last ones, in a ring */
-  size_t refusal_count;         /* ever */
-  out_t line;
 };
 
 /* ---- lists of requests ---- */
@@ -188,8 +141,8 @@ request_halt_message (const request_t *request) {
   return *message == 0 ? NULL : message;
 }
 
-static void
-put_id (request_t *request, out_t *out) {
+void
+request_put_id (request_t *request, out_t *out) {
   const ab_json_t *id = request->line == NULL ? NULL : ab_json_member(request->line, ab_text("id"));
   ab_slice_t text;
   if (id == NULL || ab_json_encode(&request->doc, id, AB_JSON_ECMASCRIPT, &text) < 0) return;
@@ -197,34 +150,10 @@ put_id (request_t *request, out_t *out) {
   out_json(out, text);
 }
 
-int
-request_add_watch (request_t *request, bool has_key, bool has_prefix, ab_slice_t bytes) {
-  control_client_t *client = request->client;
-  if (client->watch_count == WATCHES_MAX) {
-    return request_fail(request, AB_ETOOBIG, "a client watches %d things at most", WATCHES_MAX);
-  }
-  watch_t *watch = calloc(1, sizeof(*watch));
-  if (watch == NULL) return AB_ENOMEM;
-  watch->has_key = has_key;
-  watch->has_prefix = has_prefix;
-  out_bytes(&watch->bytes, bytes);
-  put_id(request, &watch->id);
-  if (watch->bytes.failed || watch->id.failed) {
-    out_destroy(&watch->bytes);
-    out_destroy(&watch->id);
-    free(watch);
-    return AB_ENOMEM;
-  }
-  watch->next = client->watches;
-  client->watches = watch;
-  client->watch_count++;
-  return 0;
-}
-
 /* ---- answers ---- */
 
-static void
-send_line (control_client_t *client, out_t *line) {
+void
+control_send (control_client_t *client, out_t *line) {
   out_bytes(line, ab_text("\n"));
   if (line->failed) { /* a short one always fits */
     out_destroy(line);
@@ -246,7 +175,7 @@ answer (request_t *request) {
   out_open(line, '{');
   out_member_bool(line, "ok", request->status == 0);
   if (request->status == 0) out_member_text(line, "cmd", request->command->name);
-  put_id(request, line);
+  request_put_id(request, line);
   if (request->status < 0) {
     const char *message = request->message[0] == 0 ? ab_strerror(request->status) : request->message;
     out_member_text(line, "code", cli_err_name(request->status));
@@ -255,7 +184,7 @@ answer (request_t *request) {
   bool has_members = request->status == 0 || request->answers_errors;
   if (has_members && request->answer.len > 0) out_json(line, out_slice(&request->answer));
   out_close(line, '}');
-  send_line(client, line);
+  control_send(client, line);
   if (line->capacity > (1u << 20)) out_destroy(line);
 }
 
@@ -350,21 +279,9 @@ advance (control_client_t *client) {
   }
 }
 
-/* What apply said of the batch that ends with `node`; of the newest one if that is not known, as of an
- * optimistic batch that was not taken. NULL: nothing. */
-static const char *
-find_refusal (const control_t *control, const ab_head_t *node) {
-  size_t kept = control->refusal_count < REFUSALS ? control->refusal_count : REFUSALS;
-  for (size_t i = 1; i <= kept; i++) {
-    const refusal_t *refusal = &control->refusals[(control->refusal_count - i) % REFUSALS];
-    if (node == NULL || ab_head_equal(&refusal->node, node)) return refusal->message;
-  }
-  return NULL;
-}
-
 static int
 explain_append (request_t *request, int status) {
-  const char *halt = request_halt_message(request), *refusal = find_refusal(request->control, NULL);
+  const char *halt = request_halt_message(request), *refusal = control_refusal(request->control, NULL);
   bool optimistic = false, given;
   (void) request_bool(request, "optimistic", &optimistic, &given);
   if (status == AB_EREJECTED && halt != NULL)
@@ -393,7 +310,7 @@ finish_appends (request_list_t *list) {
     int status = request->status;
     restart_answer(request);
     if (status == 0)
-      control_append_answer(request, find_refusal(request->control, &request->append.position));
+      control_append_answer(request, control_refusal(request->control, &request->append.position));
     else status = explain_append(request, status);
     finish(request, status);
   }
@@ -558,170 +475,6 @@ control_client_is_ready (const control_client_t *client) {
   return true;
 }
 
-/* ---- events ---- */
-
-void
-control_event (control_t *control, const char *name, ab_slice_t members) {
-  control_client_t *next;
-  for (control_client_t *client = control->clients; client != NULL; client = next) {
-    next = client->next;
-    out_t *line = &control->line;
-    out_reset(line);
-    out_open(line, '{');
-    out_member_text(line, "event", name);
-    if (members.len > 0) out_json(line, members);
-    out_close(line, '}');
-    send_line(client, line);
-  }
-}
-
-void
-request_put_head (out_t *out, const char *name, const ab_head_t *head) {
-  if (name != NULL) out_name(out, name);
-  out_open(out, '[');
-  out_hex(out, ab_key_slice(&head->key));
-  out_uint(out, head->length);
-  out_close(out, ']');
-}
-
-static void
-put_position (out_t *out, const char *name, const ab_head_t *head) {
-  out_name(out, name);
-  out_open(out, '{');
-  out_member_hex(out, "key", ab_key_slice(&head->key));
-  out_member_uint(out, "length", head->length);
-  out_close(out, '}');
-}
-
-static void
-tell_watchers (control_t *control, const autobee_event_t *event) {
-  for (control_client_t *client = control->clients; client != NULL; client = client->next) {
-    for (watch_t *watch = client->watches; watch != NULL; watch = watch->next) {
-      ab_slice_t bytes = out_slice(&watch->bytes);
-      if (!control_watch_changed(control->database, event, watch->has_key, watch->has_prefix, bytes))
-        continue;
-      out_t *line = &control->line;
-      out_reset(line);
-      out_open(line, '{');
-      out_member_text(line, "event", "change");
-      if (watch->id.len > 0) out_json(line, out_slice(&watch->id));
-      out_member_uint(line, "from", event->from.length);
-      out_member_uint(line, "to", event->to.length);
-      out_member_bool(line, "rewritten", event->rewritten);
-      out_close(line, '}');
-      send_line(client, line);
-    }
-  }
-}
-
-static void
-note_refusal (control_t *control, const autobee_event_t *event) {
-  ab_head_t local;
-  autobee_local(control->database->db, &local);
-  if (!ab_key_equal(&local.key, &event->node.key)) return;
-  refusal_t *refusal = &control->refusals[control->refusal_count++ % REFUSALS];
-  refusal->node = event->node;
-  snprintf(
-    refusal->message,
-    sizeof(refusal->message),
-    "%s",
-    event->message == NULL ? "no reason given" : event->message
-  );
-}
-
-/* "apply halted at WRITER:LENGTH: …" */
-static void
-note_halted (control_t *control, const autobee_event_t *event) {
-  char key[AB_KEY_TEXT_LEN + 1];
-  ab_key_to_text(&event->node.key, key);
-  snprintf(
-    control->halt_message,
-    sizeof(control->halt_message),
-    "apply %s at %s:%llu: %s",
-    event->kind == AUTOBEE_EVENT_INTERRUPTED ? "interrupted the database" : "halted",
-    key,
-    (unsigned long long) event->node.length,
-    event->message == NULL ? ab_strerror(event->status) : event->message
-  );
-}
-
-static void
-on_event (void *data, const autobee_event_t *event) {
-  control_t *control = data;
-  out_t members = {0};
-  const char *name = NULL;
-  switch (event->kind) {
-  case AUTOBEE_EVENT_UPDATE:
-    control->halt_message[0] = 0;
-    tell_watchers(control, event);
-    break;
-  case AUTOBEE_EVENT_WRITABLE:
-    name = "writable";
-    break;
-  case AUTOBEE_EVENT_UNWRITABLE:
-    name = "unwritable";
-    break;
-  case AUTOBEE_EVENT_WRITER:
-    break;
-  case AUTOBEE_EVENT_ROTATED:
-    name = "rotated";
-    put_position(&members, "to", &event->node);
-    break;
-  case AUTOBEE_EVENT_MOVED:
-    name = "move-to";
-    put_position(&members, "from", &event->from);
-    put_position(&members, "to", &event->to);
-    break;
-  case AUTOBEE_EVENT_REJECTED:
-    note_refusal(control, event);
-    break;
-  case AUTOBEE_EVENT_HALTED:
-    note_halted(control, event);
-    name = "halted";
-    out_member_text(&members, "error", control->halt_message);
-    out_member_text(&members, "code", cli_err_name(event->status));
-    break;
-  case AUTOBEE_EVENT_INTERRUPTED:
-    note_halted(control, event);
-    name = "interrupt";
-    out_member_text(&members, "reason", event->message == NULL ? "" : event->message);
-    break;
-  case AUTOBEE_EVENT_FROZEN:
-    name = "error";
-    out_member_text(
-      &members,
-      "error",
-      "a writer's log is damaged or forked and is not followed any more; remove that writer"
-    );
-    put_position(&members, "writer", &event->node);
-    break;
-  }
-  if (name != NULL && !members.failed) control_event(control, name, out_slice(&members));
-  out_destroy(&members);
-}
-
-void
-control_ready_line (control_t *control, unsigned port, out_t *out) {
-  autobee_t *db = control->database->db;
-  ab_key_t key, discovery_key;
-  ab_head_t local;
-  autobee_key(db, &key);
-  autobee_discovery_key(db, &discovery_key);
-  autobee_local(db, &local);
-  out_open(out, '{');
-  out_member_text(out, "event", "ready");
-  out_member_uint(out, "v", 1);
-  out_member_hex(out, "key", ab_key_slice(&key));
-  out_member_hex(out, "discoveryKey", ab_key_slice(&discovery_key));
-  out_member_hex(out, "localKey", ab_key_slice(&local.key));
-  out_member_bool(out, "writable", autobee_is_writable(db));
-  out_name(out, "port");
-  if (port == 0) out_null(out);
-  else out_uint(out, port);
-  out_close(out, '}');
-  out_bytes(out, ab_text("\n"));
-}
-
 /* ---- opening and closing ---- */
 
 int
@@ -730,7 +483,7 @@ control_open (database_t *database, const control_net_t *net, control_t **out) {
   if (control == NULL) return AB_ENOMEM;
   control->database = database;
   control->net = net;
-  database->on_event = on_event;
+  database->on_event = control_on_event;
   database->event_data = control;
   *out = control;
   return 0;
@@ -768,13 +521,7 @@ control_client_close (control_client_t *client) {
     else request_free(request);
   }
   list_free(&client->later);
-  while (client->watches != NULL) {
-    watch_t *watch = client->watches;
-    client->watches = watch->next;
-    out_destroy(&watch->bytes);
-    out_destroy(&watch->id);
-    free(watch);
-  }
+  control_unwatch(client);
   if (client->next != NULL) client->next->link = client->link;
   *client->link = client->next;
   free(client);

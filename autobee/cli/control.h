@@ -9,8 +9,8 @@
  * Knows no loop and no socket: lines come by a call, go by a callback, and control_tick is called after every
  * ab_store_run and when it asked for it.
  *
- * Files      control.c clients, requests, events; control_write.c, control_read.c, control_state.c,
- *            control_wait.c, control_net.c the commands
+ * Files      control.c clients and requests; control_events.c events; control_write.c, control_read.c,
+ *            control_state.c, control_wait.c, control_net.c the commands
  * To add     a command: its function, and a row in control.c; docs/control.md describes it
  */
 #ifndef CLI_CONTROL_H

@@ -117,3 +117,12 @@ request_bytes (request_t *request, const char *name, out_t *out, bool *given) {
   if (err == AB_EINVAL) return request_fail(request, err, "\"%s\" is not hex", hex_name);
   return err;
 }
+
+void
+request_put_head (out_t *out, const char *name, const ab_head_t *head) {
+  if (name != NULL) out_name(out, name);
+  out_open(out, '[');
+  out_hex(out, ab_key_slice(&head->key));
+  out_uint(out, head->length);
+  out_close(out, ']');
+}
