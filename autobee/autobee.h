@@ -116,7 +116,8 @@ typedef struct {
   bool no_optimistic;  /* all peers of a database must agree on this */
   /** Far behind an indexer, adopt the state that its log names instead of applying what led to it. Everything
    * that this state needs is fetched first, so that reads and appends need no connection, and the logs and
-   * the order afterwards, so that others can have them from here. Older versions of the view are not. */
+   * the order afterwards, so that others can have them from here. Older versions of the view are not. Who may
+   * write adopts no state that does not know its writer yet. */
   bool fast_forward;
   bool sparse; /* with fast_forward: adopt it at once, and then fetch only what is read or applied */
   /** Whose word is taken. NULL: that of indexers, and of the creator while nothing is known yet. */

@@ -55,9 +55,10 @@ autobee__move_to (autobee_t *db, const ab_head_t *head) {
 /* What the state needs at once is here: the records of its heads and of the local writer, and the view's last
  * block. */
 static int
-check_state (autobee_t *db) {
+check_state (autobee_t *db, bool knows_local) {
   record_writer_t record;
   int err = autobee__system_record(&db->system, &db->local->key, &record);
+  if (err == AB_ENOTFOUND && knows_local) return AB_ENOTWRITABLE;
   if (err < 0 && err != AB_ENOTFOUND) return err;
   for (size_t i = 0; i < db->system.head_count; i++) {
     err = autobee__system_record(&db->system, &db->system.heads[i].key, &record);
@@ -73,13 +74,14 @@ check_state (autobee_t *db) {
   return err;
 }
 
-/* Move there if it is whole; stay here if not. Returns what hinders, or the error of going back. */
+/* Move there if it is whole; stay here if not. `knows_local`: not to a state that has no record of the local
+ * writer (AB_ENOTWRITABLE). Returns what hinders, or the error of going back. */
 static int
-try_to_move (autobee_t *db, const stamp_t *target) {
+try_to_move (autobee_t *db, const stamp_t *target, bool knows_local) {
   ab_head_t from = db->system.head;
   uint64_t flushes = db->system.flushes;
   int err = autobee__move(db, &target->system);
-  if (err == 0) err = check_state(db);
+  if (err == 0) err = check_state(db, knows_local);
   if (err == 0 && db->system.flushes < flushes) err = AB_ECORRUPT; /* the stamp promised more */
   if (err < 0) {
     int back = autobee__move(db, &from);
@@ -258,7 +260,7 @@ forced (autobee_t *db) {
   stamp_t target = db->forward.target;
   memset(&db->forward.target, 0, sizeof(db->forward.target));
   db->forward.is_forced = false;
-  int err = try_to_move(db, &target);
+  int err = try_to_move(db, &target, false);
   return err == AB_ENOMEM || err == AB_EIO ? err : 0; /* given up, silently */
 }
 
@@ -291,13 +293,14 @@ drop_target (autobee_t *db) {
   db->is_bumped = true; /* there may be another */
 }
 
-/* 0: moved, 1: it may still come, or an error. */
+/* 0: moved, 1: it may still come, or an error. A writer whose grant is news to the others, as after it
+ * rotated, stays one: it goes the long way. */
 static int
 approach (autobee_t *db) {
   const stamp_t target = db->forward.target;
   int err = db->options.sparse ? 0 : autobee__fill(db, &target.system);
   if (err > 0) db->is_bumped = true;
-  if (err == 0) err = try_to_move(db, &target);
+  if (err == 0) err = try_to_move(db, &target, db->is_writable);
   if (err == AB_EREMOTE && autobee__replicate_may_have(db, &target.system)) return 1;
   return err;
 }
@@ -317,7 +320,7 @@ autobee__forward (autobee_t *db) {
     err = approach(db);
     if (err == AB_ENOMEM || err == AB_EIO) return err;
     if (err == 0) end_moved(db);
-    else if (err == AB_ETOOBIG) give_up(db);
+    else if (err == AB_ETOOBIG || err == AB_ENOTWRITABLE) give_up(db);
     else if (err < 0) drop_target(db);
     if (err <= 0) return 0;
     is_waiting = true;

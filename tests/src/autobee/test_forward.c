@@ -261,6 +261,41 @@ a_reorder_reaches_below_the_adopted_state (void **state) {
   end(&late);
 }
 
+/* Alone, it granted itself another key: the others' states do not have it yet. */
+static void
+who_rotated_stays_a_writer (void **state) {
+  (void) state;
+  late_t late;
+  hypercore_options_t options = hypercore_options_default();
+  hypercore_t *next;
+  char text[AB_KEY_TEXT_LEN + 1], value[128];
+  begin(&late, 10);
+  join_with(&late, NULL, NULL);
+  peer_grant(&late.founder, &late.joiner);
+  wire_run(&late.wire);
+  wire_close(&late.wire);
+  options.name = ab_text("next");
+  assert_int_equal(hypercore_open(late.joiner.store, &options, &next), 0);
+  ab_key_to_text(hypercore_key(next), text);
+  snprintf(value, sizeof(value), "{\"addWriter\":\"%s\"}", text);
+  peer_append(&late.joiner, value);
+  assert_int_equal(autobee_rotate(late.joiner.db, next), 0);
+  hypercore_close(next);
+  assert_int_equal(autobee_update(late.joiner.db), 0);
+  peer_append(&late.joiner, "{\"put\":{\"by\":\"the new key\"}}");
+  append_values(&late.founder, 0, VALUES);
+  size_t unwritable = late.joiner.unwritable;
+  late.wire = (wire_t){0};
+  wire_open(&late.wire, late.joiner.store, NULL, late.founder.store, NULL);
+  wire_run(&late.wire);
+  assert_int_equal(late.joiner.unwritable, unwritable);
+  assert_int_equal(info_of(&late.joiner).fast_forwards, 0);
+  assert_int_equal(info_of(&late.joiner).flushes, peer_flushes(&late.founder));
+  assert_value(&late.founder, "by", "the new key");
+  assert_same_views(&late);
+  end(&late);
+}
+
 static void
 the_adopted_state_is_there_after_a_restart (void **state) {
   (void) state;
@@ -350,6 +385,7 @@ main (void) {
     cmocka_unit_test(a_strangers_word_is_not_taken),
     cmocka_unit_test(what_is_written_afterwards_meets),
     cmocka_unit_test(a_reorder_reaches_below_the_adopted_state),
+    cmocka_unit_test(who_rotated_stays_a_writer),
     cmocka_unit_test(the_adopted_state_is_there_after_a_restart),
     cmocka_unit_test(a_state_that_does_not_come_is_given_up),
     cmocka_unit_test(a_reindex_ends_a_move_that_waits),
