@@ -204,6 +204,7 @@ class Course {
   // Grants itself another key, and goes on with it.
   async rotate() {
     const peer = this.draws.pick([...this.writers])
+    if (peer.unanswered > 0) return // what it was asked for before comes first
     const { key } = await peer.ask({ cmd: 'newWriter' })
     const granted = await this.append(peer, { addWriter: key, isIndexer: true, weight: 2 })
     if (!granted) return // it takes its time; rotating needs an empty queue
