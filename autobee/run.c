@@ -46,9 +46,11 @@ cut_undone (autobee_t *db) {
   if (db->options.conformance || db->run.keep_blocks) return 0;
   uint64_t system = own_length(db->system_core, &db->system.head);
   uint64_t view = own_length(db->view_core, &db->system.view);
+  int err = autobee__cut(db, larger(system, db->system_start), larger(view, db->view_start));
+  if (err < 0) return err;
   bee_forget(db->system.bee, system);
   bee_forget(db->view, view);
-  return autobee__cut(db, larger(system, db->system_start), larger(view, db->view_start));
+  return 0;
 }
 
 /* ---- weight ---- */
