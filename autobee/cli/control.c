@@ -152,14 +152,19 @@ request_put_id (request_t *request, out_t *out) {
 
 /* ---- answers ---- */
 
+static void
+send_out_of_memory (control_client_t *client) {
+  client->sink.send(
+    client->sink.data, ab_text("{\"ok\":false,\"code\":\"AB_ENOMEM\",\"error\":\"out of memory\"}\n")
+  );
+}
+
 void
 control_send (control_client_t *client, out_t *line) {
   out_bytes(line, ab_text("\n"));
   if (line->failed) { /* a short one always fits */
     out_destroy(line);
-    client->sink.send(
-      client->sink.data, ab_text("{\"ok\":false,\"code\":\"AB_ENOMEM\",\"error\":\"out of memory\"}\n")
-    );
+    send_out_of_memory(client);
     return;
   }
   client->sink.send(client->sink.data, out_slice(line));
@@ -404,9 +409,7 @@ static request_t *
 new_request (control_client_t *client) {
   request_t *request = calloc(1, sizeof(*request));
   if (request == NULL) {
-    client->sink.send(
-      client->sink.data, ab_text("{\"ok\":false,\"code\":\"AB_ENOMEM\",\"error\":\"out of memory\"}\n")
-    );
+    send_out_of_memory(client);
     return NULL;
   }
   request->control = client->control;

@@ -44,7 +44,6 @@ struct control_s {
   control_client_t *clients;
   request_list_t orphans; /* appends whose client is gone */
   bool is_closing;
-  bool is_writable; /* as last told */
   char halt_message[DATABASE_MESSAGE_MAX];
   refusal_t refusals[CONTROL_REFUSALS]; /* by apply, of our own batches: the last ones, in a ring */
   size_t refusal_count;                 /* ever */
