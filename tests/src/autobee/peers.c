@@ -143,36 +143,52 @@ peer_append (peer_t *peer, const char *value) {
   return position.length;
 }
 
-static void
-append_grant (peer_t *peer, const peer_t *other, const char *rest) {
+ab_key_t
+peer_writer (const peer_t *peer) {
   ab_head_t local;
-  char key[AB_KEY_TEXT_LEN + 1], value[192];
-  autobee_local(other->db, &local);
-  ab_key_to_text(&local.key, key);
-  snprintf(value, sizeof(value), "{\"addWriter\":\"%s\"%s}", key, rest);
+  autobee_local(peer->db, &local);
+  return local.key;
+}
+
+/* `{"name":"key"rest}` */
+static void
+append_about (peer_t *peer, const char *name, ab_key_t key, const char *rest) {
+  char text[AB_KEY_TEXT_LEN + 1], value[192];
+  ab_key_to_text(&key, text);
+  snprintf(value, sizeof(value), "{\"%s\":\"%s\"%s}", name, text, rest);
   peer_append(peer, value);
 }
 
 void
 peer_grant (peer_t *peer, const peer_t *other) {
-  append_grant(peer, other, "");
+  append_about(peer, "addWriter", peer_writer(other), "");
 }
 
 void
 peer_grant_weight (peer_t *peer, const peer_t *other, unsigned weight) {
   char rest[64];
   snprintf(rest, sizeof(rest), ",\"weight\":%u,\"isIndexer\":false", weight);
-  append_grant(peer, other, rest);
+  append_about(peer, "addWriter", peer_writer(other), rest);
 }
 
 void
 peer_remove (peer_t *peer, const peer_t *other) {
-  char key[AB_KEY_TEXT_LEN + 1], value[128];
-  ab_head_t local;
-  autobee_local(other->db, &local);
-  ab_key_to_text(&local.key, key);
-  snprintf(value, sizeof(value), "{\"removeWriter\":\"%s\"}", key);
-  peer_append(peer, value);
+  append_about(peer, "removeWriter", peer_writer(other), "");
+}
+
+void
+peer_rotate (peer_t *peer, const char *name) {
+  hypercore_options_t options = hypercore_options_default();
+  hypercore_t *next;
+  options.name = ab_text(name);
+  assert_int_equal(hypercore_open(peer->store, &options, &next), 0);
+  ab_key_t key = *hypercore_key(next), local;
+  append_about(peer, "addWriter", key, "");
+  assert_int_equal(autobee_rotate(peer->db, next), 0);
+  hypercore_close(next);
+  assert_int_equal(autobee_update(peer->db), 0);
+  local = peer_writer(peer);
+  assert_memory_equal(local.bytes, key.bytes, sizeof(key.bytes));
 }
 
 void

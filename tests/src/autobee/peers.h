@@ -68,6 +68,12 @@ peer_grant_weight (peer_t *peer, const peer_t *other, unsigned weight);
 /** Append `{"removeWriter":…}` of another peer. */
 void
 peer_remove (peer_t *peer, const peer_t *other);
+/** Grant the core `name` of its store, and make that its local writer. */
+void
+peer_rotate (peer_t *peer, const char *name);
+/** The key of its local writer. */
+ab_key_t
+peer_writer (const peer_t *peer);
 
 /** `count` peers in memory, the first one the founder, the others granted indexers; all know it. */
 void

@@ -266,22 +266,12 @@ static void
 who_rotated_stays_a_writer (void **state) {
   (void) state;
   late_t late;
-  hypercore_options_t options = hypercore_options_default();
-  hypercore_t *next;
-  char text[AB_KEY_TEXT_LEN + 1], value[128];
   begin(&late, 10);
   join_with(&late, NULL, NULL);
   peer_grant(&late.founder, &late.joiner);
   wire_run(&late.wire);
   wire_close(&late.wire);
-  options.name = ab_text("next");
-  assert_int_equal(hypercore_open(late.joiner.store, &options, &next), 0);
-  ab_key_to_text(hypercore_key(next), text);
-  snprintf(value, sizeof(value), "{\"addWriter\":\"%s\"}", text);
-  peer_append(&late.joiner, value);
-  assert_int_equal(autobee_rotate(late.joiner.db, next), 0);
-  hypercore_close(next);
-  assert_int_equal(autobee_update(late.joiner.db), 0);
+  peer_rotate(&late.joiner, "next");
   peer_append(&late.joiner, "{\"put\":{\"by\":\"the new key\"}}");
   append_values(&late.founder, 0, VALUES);
   size_t unwritable = late.joiner.unwritable;

@@ -271,21 +271,12 @@ a_writer_may_rotate_to_another_core (void **state) {
   (void) state;
   world_t world;
   peer_t peers[2];
-  char dir[TMPDIR_MAX], key_text[AB_KEY_TEXT_LEN + 1], text[128];
-  hypercore_t *core;
+  char dir[TMPDIR_MAX];
   tmpdir_make(dir);
   world_init(&world);
   peer_open(&world, &peers[0], 1, dir, NULL, NULL);
-  hypercore_options_t options = hypercore_options_default();
-  options.name = ab_text("second");
-  assert_int_equal(hypercore_open(peers[0].store, &options, &core), 0);
-  ab_key_t second = *hypercore_key(core), key;
-  ab_key_to_text(&second, key_text);
-  snprintf(text, sizeof(text), "{\"addWriter\":\"%s\"}", key_text);
-  peer_append(&peers[0], text);
-  assert_int_equal(autobee_rotate(peers[0].db, core), 0);
-  hypercore_close(core);
-  assert_int_equal(autobee_update(peers[0].db), 0);
+  peer_rotate(&peers[0], "second");
+  ab_key_t second = peer_writer(&peers[0]), key;
   assert_int_equal(peer_append(&peers[0], "{\"put\":{\"k\":\"second\"}}"), 1);
 
   /* without the key, too: the rotation is remembered */

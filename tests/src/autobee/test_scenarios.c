@@ -58,13 +58,6 @@ remove_writer (peer_t *by, const ab_key_t *writer) {
   peer_append(by, value);
 }
 
-static ab_key_t
-writer_of (const peer_t *peer) {
-  ab_head_t local;
-  autobee_local(peer->db, &local);
-  return local.key;
-}
-
 static void
 assert_all_alike (group_t *group) {
   uint8_t order[2][32];
@@ -82,24 +75,14 @@ static void
 a_writer_rotates_while_an_indexer_is_added (void **state) {
   (void) state;
   group_t group;
-  hypercore_options_t options = hypercore_options_default();
-  hypercore_t *next;
-  char text[AB_KEY_TEXT_LEN + 1], value[128];
   begin(&group, 3, 2);
   peer_t *rotating = &group.peers[1];
-  ab_key_t old = writer_of(rotating);
+  ab_key_t old = peer_writer(rotating);
 
-  options.name = ab_text("second device key");
-  assert_int_equal(hypercore_open(rotating->store, &options, &next), 0);
-  ab_key_to_text(hypercore_key(next), text);
-  snprintf(value, sizeof(value), "{\"addWriter\":\"%s\"}", text);
-  peer_append(rotating, value);
-  assert_int_equal(autobee_rotate(rotating->db, next), 0);
-  hypercore_close(next);
-  assert_int_equal(autobee_update(rotating->db), 0);
+  peer_rotate(rotating, "second device key");
   peer_grant(&group.peers[0], &group.peers[2]); /* at the same time: an indexer from now on */
   put(rotating, "by", "the new key");
-  ab_key_t new = writer_of(rotating);
+  ab_key_t new = peer_writer(rotating);
   assert_false(ab_key_equal(&old, &new));
 
   /* its old log has still to be handed over by somebody */
@@ -128,7 +111,7 @@ a_writer_removes_itself (void **state) {
   (void) state;
   group_t group;
   begin(&group, 2, 2);
-  ab_key_t key = writer_of(&group.peers[1]);
+  ab_key_t key = peer_writer(&group.peers[1]);
   put(&group.peers[1], "last", "words");
   remove_writer(&group.peers[1], &key);
   assert_false(autobee_is_writable(group.peers[1].db));
@@ -148,7 +131,7 @@ the_last_indexer_is_removed (void **state) {
   (void) state;
   group_t group;
   begin(&group, 3, 1);
-  ab_key_t key = writer_of(&group.peers[0]);
+  ab_key_t key = peer_writer(&group.peers[0]);
   remove_writer(&group.peers[0], &key);
   peers_mesh(group.peers, 3);
   for (size_t i = 1; i < 3; i++) {
@@ -223,7 +206,7 @@ a_store_was_copied (void **state) {
   peer_send(&group.peers[1], &group.peers[0]);
   assert_value(&group.peers[0], "k", "original");
 
-  ab_key_t key = writer_of(&copy);
+  ab_key_t key = peer_writer(&copy);
   hypercore_options_t options = hypercore_options_default();
   hypercore_t *source, *target;
   options.key = &key;
@@ -301,7 +284,7 @@ a_poison_message_halts_apply_only (void **state) {
   peer_send(&group.peers[0], &fragile);
   put(&group.peers[0], "poison", "x");
   put(&group.peers[0], "k", "after");
-  ab_key_t key = writer_of(&group.peers[0]);
+  ab_key_t key = peer_writer(&group.peers[0]);
   peer_hand_over(&group.peers[0], &fragile);
   assert_int_equal(autobee_hint(fragile.db, &key, 99), 0);
   assert_int_equal(autobee_update(fragile.db), AB_EHALTED);
